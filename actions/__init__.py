@@ -1,0 +1,1 @@
+"""The gateway: everything that changes the outside world."""

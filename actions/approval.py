@@ -1,0 +1,195 @@
+"""What people answer, who may answer, and the one function that decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from actions.policy import Approvers, Decision
+from actions.team import Team
+from core.outbox import Conversation
+
+
+class ApprovalState(StrEnum):
+    """How far an approval has come; expired is not rejected."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Click:
+    """One person's answer as Slack delivered it; the button only points, it carries no authority."""
+
+    approval_id: str
+    revision: int
+    digest16: str
+    verdict: Literal["approve", "reject"]
+    user_id: str
+    team_id: str
+    enterprise_id: str | None
+    delivery_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who a user id is in Slack right now, as users.info says."""
+
+    user_id: str
+    team_id: str
+    is_bot: bool
+    deleted: bool
+    guest: bool
+    stranger: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the person who clicked is told."""
+
+    decided: bool
+    text: str
+    state: str
+    refusal: str = ""
+    """A short word for metrics and audit where nothing was decided."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """What the decision about a click depends on, read under a lock."""
+
+    state: ApprovalState
+    revision: int
+    digest: str
+    requester: str
+    approvers: Approvers
+    quorum: int
+    votes: Mapping[str, str]
+    elapsed: bool
+    """True when its time has run out by the database's clock."""
+    decided_by: str | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a click decides nothing: a word for the record, a sentence for the person."""
+
+    word: str
+    text: str
+
+
+def refusal_of(click: Click, standing: Standing | None, team: Team, approval: Open) -> Refusal | None:
+    """Why this click may not decide this approval, or None when it may. Pure; unknown means no."""
+    return (
+        _refuse_identity(click, standing, team)
+        or _refuse_card(click, approval)
+        or _refuse_entitlement(click, team, approval)
+    )
+
+
+def _refuse_identity(click: Click, standing: Standing | None, team: Team) -> Refusal | None:
+    if standing is None:
+        return Refusal("unverified", "Slack could not tell me who you are just now, so I did nothing. Try again.")
+    if click.team_id != team.workspace or standing.team_id != team.workspace or click.enterprise_id != team.enterprise:
+        return Refusal("other_workspace", "Only members of this workspace can decide here. Nothing was changed.")
+    if standing.is_bot or standing.deleted or standing.guest or standing.stranger:
+        return Refusal("not_a_member", "Guests, bots and deactivated accounts cannot decide. Nothing was changed.")
+    return None
+
+
+def _refuse_card(click: Click, approval: Open) -> Refusal | None:
+    if approval.state is not ApprovalState.PENDING:
+        return Refusal("already_decided", f"{_ended(approval)} Nothing was changed by your click.")
+    if approval.elapsed:
+        return Refusal("expired", "This approval has expired, which is not a rejection. Ask for it again if needed.")
+    if click.revision != approval.revision or not approval.digest.startswith(click.digest16) or not click.digest16:
+        return Refusal("stale_card", "This card no longer shows what would be done. Use the newest card.")
+    return None
+
+
+def _refuse_entitlement(click: Click, team: Team, approval: Open) -> Refusal | None:
+    if click.user_id not in team.eligible(approval.approvers):
+        return Refusal(
+            "not_entitled", f"Only {team.describe(approval.approvers)} can decide this. Nothing was changed."
+        )
+    if click.user_id == approval.requester and not team.solo:
+        return Refusal("own_request", "You asked for this, so somebody else must decide it. Nothing was changed.")
+    if click.user_id in approval.votes:
+        return Refusal("already_voted", "You have answered this already; another person's answer is still needed.")
+    return None
+
+
+def _ended(approval: Open) -> str:
+    by = f" by <@{approval.decided_by}>" if approval.decided_by else ""
+    return {
+        ApprovalState.APPROVED: f"This was already approved{by}.",
+        ApprovalState.REJECTED: f"This was already rejected{by}.",
+        ApprovalState.EXPIRED: "This expired before anybody decided, which is not a rejection.",
+        ApprovalState.SUPERSEDED: "What would be done has changed since; a newer card replaces this one.",
+        ApprovalState.CANCELLED: "The run was stopped, so this is no longer asked.",
+        ApprovalState.PENDING: "",
+    }[approval.state]
+
+
+def state_after(verdict: str, approvals: int, quorum: int) -> ApprovalState:
+    """The approval's state once this vote counts: one rejection decides, approvals need the quorum."""
+    if verdict == "reject":
+        return ApprovalState.REJECTED
+    return ApprovalState.APPROVED if approvals >= quorum else ApprovalState.PENDING
+
+
+def is_stricter(now: Decision, then: Decision) -> bool:
+    """True when policy asks for more today than it did when people were asked."""
+    if now.verdict != then.verdict:
+        return now.verdict.strictness > then.verdict.strictness
+    if now.approvers is None or then.approvers is None:
+        return now.approvers is not then.approvers and now.approvers is not None
+    return (
+        now.approvers.tier > then.approvers.tier
+        or now.approvers.quorum > then.approvers.quorum
+        or now.approvers.role != then.approvers.role
+        or now.approvers.people != then.approvers.people
+    )
+
+
+@dataclass(frozen=True)
+class ApprovalView:
+    """Everything a card of one approval shows, from stored rows only."""
+
+    approval_id: str
+    run_id: str
+    step: str
+    revision: int
+    digest: str
+    state: str
+    workspace: str
+    workflow: str
+    action: str
+    effect: str
+    sandbox: bool
+    connector: str
+    account: str
+    summary: str
+    fields: list[tuple[str, str]]
+    evidence: list[str]
+    reasons: list[str]
+    rule: str
+    who: str
+    eligible: list[str]
+    quorum: int
+    votes: list[tuple[str, str]]
+    requester: str
+    conversation: Conversation
+    asked_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    reason: str
+    outcome: str
+    outcome_state: str

@@ -1,0 +1,57 @@
+"""payment.refund: gives money back to a customer, to a payment method of their own."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from actions.action import Call, Effect, action
+from core.money import Money
+
+_Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Refund(BaseModel):
+    """One refund for one order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order_id: _Id
+    payment_method_id: _Id
+    amount: Money
+    reason: Annotated[str, Field(max_length=500)]
+
+    @field_validator("amount")
+    @classmethod
+    def _moves_money(cls, amount: Money) -> Money:
+        if amount.minor <= 0:
+            raise ValueError(f"a refund of {amount} gives nothing back; it must be above zero")
+        return amount
+
+
+class Refunded(BaseModel):
+    """The payment provider's proof of a refund."""
+
+    model_config = ConfigDict(frozen=True)
+
+    refund_id: str
+    amount: Money
+    payment_method_id: str
+
+
+@action(
+    "payment.refund",
+    connector="payments",
+    effect=Effect.IRREVERSIBLE,
+    summary="Refund {amount} for order {order_id} to {payment_method_id}",
+    amount="amount",
+    target="order_id",
+    recipient="payment_method_id",
+)
+async def refund_payment(args: Refund, call: Call) -> Refunded:
+    """Refund through the payment provider; the result is what the provider says it did."""
+    made = (await call.send())["refund"]
+    return Refunded(
+        refund_id=made["refund_id"],
+        amount=Money(made["amount_minor"], made["currency"]),
+        payment_method_id=made["payment_method_id"],
+    )

@@ -1,0 +1,184 @@
+"""The shop: its records for reading, and the recording of returns under our key."""
+
+from datetime import timedelta
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote
+
+from aiohttp import ClientSession
+from pydantic import BaseModel, ValidationError
+
+from actions.catalogue.order_update import OrderReturn
+from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
+from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
+from actions.intent import Record
+from actions.records import Customer, Order, RecordsUnavailable, ReturnRequest
+from core.money import Money
+
+_WINDOW = timedelta(seconds=10)
+_HEALTH_WINDOW = timedelta(seconds=3)
+_Entry = TypeVar("_Entry", bound=BaseModel)
+
+
+class _OrderAfter(BaseModel):
+    order_id: str
+    status: str
+
+
+class _Answer(BaseModel):
+    order: _OrderAfter
+    return_id: str
+
+
+class _OpenReturns(BaseModel):
+    requests: list[ReturnRequest]
+
+
+class ShopRecords:
+    """The shop's records at `base_url`, read over HTTP as they stand at each call."""
+
+    def __init__(self, session: ClientSession, base_url: str, *, window: timedelta = _WINDOW) -> None:
+        self._wire = Wire("The shop", session, base_url)
+        self._window = window
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order as it stands now, or None when the shop has no such order; raises RecordsUnavailable."""
+        found = await self._one("order", order_id, f"/orders/{_quoted(order_id)}")
+        return None if found is None else _understood(Order, _order(found))
+
+    async def customer(self, customer_id: str) -> Customer | None:
+        """The customer with the payment methods on file, or None; raises RecordsUnavailable."""
+        found = await self._one("customer", customer_id, f"/customers/{_quoted(customer_id)}")
+        return None if found is None else _understood(Customer, found)
+
+    async def open_returns(self, limit: int) -> list[ReturnRequest]:
+        """Up to `limit` return requests that wait for the shop, oldest first; raises RecordsUnavailable."""
+        try:
+            reply = await self._wire.ask("/return-requests", {"state": "open"}, timeout=self._window)
+        except (NoAnswer, NotThere) as error:
+            raise RecordsUnavailable(str(error)) from error
+        return _understood(_OpenReturns, reply).requests[:limit]
+
+    async def _one(self, kind: Literal["order", "customer"], wanted: str, path: str) -> dict[str, Any] | None:
+        if not wanted.strip():
+            return None
+        try:
+            reply = await self._wire.ask(path, {}, timeout=self._window)
+        except NotThere as error:
+            if error.code == f"{kind}_not_found":
+                return None
+            raise RecordsUnavailable(str(error)) from error
+        except NoAnswer as error:
+            raise RecordsUnavailable(str(error)) from error
+        found = reply.get(kind)
+        if not isinstance(found, dict):
+            raise _garbled()
+        entry = cast(dict[str, Any], found)
+        if entry.get(f"{kind}_id") != wanted:
+            raise _garbled()
+        return entry
+
+
+class ShopConnector:
+    """Records returns in the shop at `base_url`; the session is opened and closed by whoever made it."""
+
+    name = "shop"
+
+    def __init__(
+        self,
+        session: ClientSession,
+        base_url: str,
+        *,
+        account: str,
+        sandbox: bool,
+        settles: EffectClass = EffectClass.KEYED,
+        key_retention: timedelta | None = None,
+        window: timedelta = _WINDOW,
+    ) -> None:
+        self._wire = Wire("The shop", session, base_url)
+        self.account = account
+        self.sandbox = sandbox
+        self.settles = settles
+        self.key_retention = key_retention
+        self.window = window
+
+    def request(self, record: Record, receiver_key: str) -> Outbound:
+        """The return as the shop wants it, purely; raises Rejected for anything but an order.update."""
+        args = _order_return(record)
+        body = {
+            "item_ids": args.item_ids,
+            "payment_method_id": args.payment_method_id,
+            "amount_minor": args.amount.minor,
+            "currency": args.amount.currency,
+            "reason": args.reason,
+        }
+        headers = {"Content-Type": "application/json", "Idempotency-Key": receiver_key}
+        return Outbound("POST", f"/orders/{_quoted(args.order_id)}/return", compact(body), headers)
+
+    async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
+        """Record the return; raises Rejected, Unreachable or OutcomeUnknown (also for an answer without a return)."""
+        reply = await self._wire.send(outbound, timeout=timeout)
+        try:
+            made = _Answer.model_validate(reply)
+        except ValidationError as error:
+            raise OutcomeUnknown("The shop's answer names no return. Ask it what happened.") from error
+        if outbound.path != f"/orders/{_quoted(made.order.order_id)}/return":
+            raise OutcomeUnknown(f"The shop answered with another return, {made.return_id}. Look there.")
+        return reply
+
+    async def find(self, record: Record, receiver_key: str) -> Reply | None:
+        """The return made under this key, None when the shop says there is none; raises Inconclusive."""
+        try:
+            reply = await self._wire.ask("/returns", {"key": receiver_key}, timeout=self.window)
+            made = _Answer.model_validate(reply)
+        except NotThere as error:
+            if error.code == "return_not_found":
+                return None
+            raise Inconclusive("The shop cannot say whether it recorded the return. Ask again later.") from error
+        except (NoAnswer, ValidationError) as error:
+            raise Inconclusive("The shop cannot say whether it recorded the return. Ask again later.") from error
+        if made.order.order_id != _order_return(record).order_id:
+            raise Inconclusive(f"Return {made.return_id} carries our key and is not what was asked. Look there.")
+        return reply
+
+    async def is_healthy(self) -> bool:
+        """True when the shop answers a look-up now."""
+        return await self._wire.answers("/orders", {"limit": "1"}, timeout=_HEALTH_WINDOW)
+
+
+def _quoted(name: str) -> str:
+    # A name of dots alone would climb the path.
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def _order(found: dict[str, Any]) -> dict[str, Any]:
+    currency = found.get("currency", "")
+    try:
+        return {
+            **found,
+            "items": [{**item, "price": Money(item["price_minor"], currency)} for item in found["items"]],
+            "payments": [{**paid, "amount": Money(paid["amount_minor"], currency)} for paid in found["payments"]],
+            "in_return": found["return"],
+        }
+    except (KeyError, TypeError) as error:
+        raise _garbled() from error
+
+
+def _understood(model: type[_Entry], data: Any) -> _Entry:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _garbled() from error
+
+
+def _garbled() -> RecordsUnavailable:
+    return RecordsUnavailable("The shop's answer cannot be understood. Check that its address is right.")
+
+
+def _order_return(record: Record) -> OrderReturn:
+    if record.action != "order.update":
+        raise Rejected(f"The shop cannot do {record.action}.", code="not_expressible")
+    try:
+        return OrderReturn.model_validate(record.args)
+    except ValidationError as error:
+        message = "This return cannot be written for the shop. Ask for it anew."
+        raise Rejected(message, code="not_expressible") from error

@@ -1,0 +1,134 @@
+"""HTTP to an outside system, where every failure says whether anything may have happened."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NoReturn, cast
+
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
+from yarl import URL
+
+from actions.connector import Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
+from core.errors import CountersignError
+
+
+class NoAnswer(CountersignError):
+    """A question was not answered, or not in a way that can be understood."""
+
+
+class NotThere(CountersignError):
+    """The other side answered that what was asked for does not exist there; `code` is its word for it."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Wire:
+    """The HTTP interface of one outside system at `base_url`, over a session that somebody else opens and closes."""
+
+    def __init__(self, name: str, session: ClientSession, base_url: str) -> None:
+        self._name = name
+        self._session = session
+        self._base_url = base_url.rstrip("/")
+
+    async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
+        """Send exactly these bytes once, without following redirects.
+
+        Raises Unreachable, Rejected or OutcomeUnknown; what is not known to have failed is unknown.
+        """
+        try:
+            async with self._session.request(
+                outbound.method,
+                self._url(outbound.path),
+                data=outbound.body,
+                headers=outbound.headers,
+                timeout=_within(timeout),
+                allow_redirects=False,
+            ) as response:
+                return await self._settle(response)
+        except (ClientConnectorError, ConnectionTimeoutError) as error:
+            raise Unreachable(f"{self._name} cannot be reached ({error}). It is tried again.") from error
+        except TimeoutError as error:
+            seconds = f"{timeout.total_seconds():g}"
+            raise OutcomeUnknown(f"{self._name} did not answer within {seconds} s. Ask it what happened.") from error
+        except (ClientError, OSError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise OutcomeUnknown(f"The call to {self._name} broke off ({what}). Ask it what happened.") from error
+
+    async def ask(self, path: str, query: Mapping[str, str], *, timeout: timedelta) -> Reply:
+        """The JSON object at `path`, changing nothing there; raises NotThere (404 with a code) or NoAnswer."""
+        try:
+            async with self._session.get(
+                self._url(path),
+                params=query or None,
+                timeout=_within(timeout),
+                allow_redirects=False,
+            ) as response:
+                body = _object(await response.read())
+        except (ClientError, OSError) as error:  # TimeoutError is an OSError
+            what = str(error) or "no answer in time"
+            raise NoAnswer(f"{self._name} does not answer ({what}). Try again in a moment.") from error
+        if response.status == 404 and body is not None and isinstance(body.get("error"), str):
+            raise NotThere(f"{self._name} does not have it ({_why(body)}).", code=body["error"])
+        if response.status != 200 or body is None:
+            raise NoAnswer(f"{self._name} gave no usable answer (HTTP {response.status}). Try again in a moment.")
+        return body
+
+    async def answers(self, path: str, query: Mapping[str, str], *, timeout: timedelta) -> bool:
+        """True when asking `path` gets an answer now."""
+        try:
+            await self.ask(path, query, timeout=timeout)
+        except (NoAnswer, NotThere):
+            return False
+        return True
+
+    def _url(self, path: str) -> URL:
+        return URL(self._base_url + path, encoded=True)
+
+    async def _settle(self, response: ClientResponse) -> Reply:
+        body = _object(await response.read())
+        if 200 <= response.status < 300 and body is not None:
+            return body
+        if response.status == 429:
+            raise Unreachable(f"{self._name} asks to be called less often; nothing happened. It is tried again.")
+        # 408: the other side gave up on reading; it does not say how far it had come.
+        if 400 <= response.status < 500 and response.status != 408:
+            self._reject(response.status, body)
+        raise OutcomeUnknown(
+            f"{self._name} answered HTTP {response.status}, which does not say what happened. Ask it what happened."
+        )
+
+    def _reject(self, status: int, body: Mapping[str, Any] | None) -> NoReturn:
+        code = body.get("error") if body else None
+        code = code if isinstance(code, str) else f"http_{status}"
+        raise Rejected(f"{self._name} refused: {_why(body or {}) or code}", code=code)
+
+
+def compact(body: Mapping[str, Any]) -> bytes:
+    """`body` as JSON bytes that depend on nothing but its content: sorted keys, no spaces, ASCII."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _within(window: timedelta) -> ClientTimeout:
+    # A connection that is not made in half the window never carried a byte, and then that is known.
+    return ClientTimeout(total=window.total_seconds(), sock_connect=window.total_seconds() / 2)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+def _why(body: Mapping[str, Any]) -> str:
+    return str(body.get("message") or body.get("error") or "")

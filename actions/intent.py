@@ -1,0 +1,146 @@
+"""What an approver agrees to, in one canonical form, and the life of the wish to do it."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+import rfc8785
+
+from core.errors import CountersignError
+from core.ids import IntentId, RunId
+
+RECORD_VERSION = 1
+
+
+class RecordInvalid(CountersignError):
+    """Arguments that have no canonical form (RFC 8785), such as a number no JSON reader agrees on."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The canonical record of one effect: what the card is rendered from and what the bytes are made of."""
+
+    action: str
+    action_version: int
+    account: str
+    args: Mapping[str, Any]
+    on_behalf_of: str
+    v: int = RECORD_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """This record as plain data, strings NFC-normalised."""
+        return {
+            "v": self.v,
+            "action": self.action,
+            "action_version": self.action_version,
+            "account": self.account,
+            "args": _normalised(self.args),
+            "on_behalf_of": self.on_behalf_of,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Record":
+        """The record that `to_json` wrote down."""
+        return cls(
+            action=data["action"],
+            action_version=data["action_version"],
+            account=data["account"],
+            args=data["args"],
+            on_behalf_of=data["on_behalf_of"],
+            v=data["v"],
+        )
+
+    def digest(self) -> str:
+        """SHA-256, hex, over the RFC 8785 form; raises RecordInvalid."""
+        try:
+            return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
+        except rfc8785.CanonicalizationError as error:
+            raise RecordInvalid(f"The arguments of {self.action} have no canonical form: {error}.") from error
+
+
+def short(digest: str) -> str:
+    """The 16 hex digits of a digest that a card shows and a button carries: a pointer, never authority."""
+    return digest[:16]
+
+
+def _normalised(value: Any) -> Any:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, Mapping):
+        pairs = cast(Mapping[str, Any], value)
+        return {unicodedata.normalize("NFC", key): _normalised(item) for key, item in pairs.items()}
+    if isinstance(value, list | tuple):
+        return [_normalised(item) for item in cast(list[Any], value)]
+    return value
+
+
+class IntentState(StrEnum):
+    """Where the wish to perform one action stands."""
+
+    PREPARED = "prepared"
+    AWAITING = "awaiting"
+    EXECUTING = "executing"
+    IN_DOUBT = "in_doubt"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+#: Each state with those it may follow.
+FOLLOWS: Mapping[IntentState, frozenset[IntentState]] = {
+    IntentState.PREPARED: frozenset({IntentState.AWAITING, IntentState.EXECUTING, IntentState.IN_DOUBT}),
+    IntentState.AWAITING: frozenset({IntentState.PREPARED, IntentState.EXECUTING, IntentState.IN_DOUBT}),
+    IntentState.EXECUTING: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
+    IntentState.IN_DOUBT: frozenset({IntentState.EXECUTING}),
+    IntentState.DONE: frozenset({IntentState.EXECUTING, IntentState.IN_DOUBT}),
+    IntentState.FAILED: frozenset({IntentState.EXECUTING, IntentState.IN_DOUBT}),
+    IntentState.REFUSED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
+    IntentState.CANCELLED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
+}
+
+
+class TrustLabel(StrEnum):
+    """How far the source of a value may be trusted."""
+
+    OPERATOR = "operator"
+    MEMBER = "member"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one argument came from, and the link to a trusted record that endorses it, where there is one."""
+
+    label: TrustLabel
+    endorsed_by: str | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """True when the value may move something without a person looking at it first."""
+        return self.label is not TrustLabel.EXTERNAL or self.endorsed_by is not None
+
+
+@dataclass(frozen=True)
+class IntentKey:
+    """The identity of an effect: one run, one step."""
+
+    run_id: RunId
+    step: str
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One stored intent with its newest revision."""
+
+    intent_id: IntentId
+    key: IntentKey
+    state: IntentState
+    revision: int
+    record: Record
+    digest: str
+    receiver_key: str
+    summary: str

@@ -1,0 +1,81 @@
+"""Loads policy.yml, team.yml and rulebook.yml together and refuses whatever contradicts itself."""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+import rfc8785
+
+from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide
+from actions.rule_file import RuleFile, read
+from actions.rulebook import Rulebook
+from actions.team import Approvers, Team
+
+
+def load_rules(
+    policy_path: Path, team_path: Path, rulebook_path: Path, *, actions: Collection[str] | None = None
+) -> Rules:
+    """The three files, checked with each other and with the tests inside policy.yml.
+
+    Raises PolicyInvalid naming file, line and reason. Where `actions` gives the names of all actions, a rule that
+    could never be about one of them is a mistake too: a misspelt deny would deny nothing.
+    """
+    policy, team, rulebook = read(policy_path, Policy), read(team_path, Team), read(rulebook_path, Rulebook)
+    version = _version(policy.content, team.content)
+    for position, rule in enumerate(policy.content.rules):
+        _check_action(policy, position, rule, actions)
+        _check_approvers(policy, position, rule, team.content)
+    for position, test in enumerate(policy.content.tests):
+        _check_test(policy, position, test, version)
+    return Rules(policy.content, team.content, rulebook.content, version)
+
+
+def first_policy(currency: str = "USD") -> str:
+    """The policy.yml that a first start on a real workspace writes: no rule, so every action waits for an admin."""
+    return f"""\
+# What may run alone, what asks a person, what never runs. The strictest matching rule wins; an action that no rule
+# covers waits for an admin.
+version: 1
+base_currency: {currency}
+approvals: {{expires_in: 4h}}
+rules: []
+tests:
+  - name: nothing runs alone
+    given: {{action: payment.refund, amount: 1 {currency}}}
+    expect: require_approval
+    by: built-in:unnamed
+"""
+
+
+def _version(policy: Policy, team: Team) -> str:
+    canonical = {"policy": policy.model_dump(mode="json"), "team": team.model_dump(mode="json")}
+    return hashlib.sha256(rfc8785.dumps(canonical)).hexdigest()
+
+
+def _check_action(policy: RuleFile[Policy], position: int, rule: Rule, actions: Collection[str] | None) -> None:
+    if actions is not None and not any(rule.covers(action) for action in actions):
+        reason = f"no action is called {rule.action!r}. The actions are {', '.join(sorted(actions))}."
+        raise policy.invalid(("rules", position, "action"), reason)
+
+
+def _check_approvers(policy: RuleFile[Policy], position: int, rule: Rule, team: Team) -> None:
+    if rule.verdict is not Verdict.REQUIRE_APPROVAL:
+        return
+    approvers = rule.approvers or Approvers()
+    place = ("rules", position, "approvers")
+    strangers = [user for user in approvers.people if team.member(user) is None]
+    if strangers:
+        raise policy.invalid((*place, "people"), f"{strangers[0]} is not in team.yml. Add or remove this person.")
+    able = len(team.eligible(approvers))
+    if able < approvers.quorum:
+        reason = f"this asks {team.describe(approvers)}, and {able or 'nobody'} in team.yml can answer. Correct one."
+        raise policy.invalid(place, reason)
+
+
+def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, version: str) -> None:
+    decision = decide(policy.content, test.given.considered(), version)
+    if decision.verdict is test.expect and (test.by is None or test.by in decision.rules):
+        return
+    wanted = test.expect if test.by is None else f"{test.expect} by {test.by}"
+    reason = f"this test expects {wanted}, and {decision.verdict} by {', '.join(decision.rules)} came out."
+    raise policy.invalid(("tests", position), f"{reason} Correct the rule or the test.")

@@ -1,0 +1,280 @@
+"""The only place where things are put together."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import ClientSession
+
+from actions.action import Catalogue
+from actions.approvals import Approvals
+from actions.connector import Connector, EffectClass
+from actions.connectors.outbox_channel import OutboxChannel
+from actions.connectors.payments import PaymentsConnector
+from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.gateway import Gateway
+from actions.policy import Rules
+from actions.records import Records
+from bot.company import read_company
+from bot.settings import Settings
+from core.cache import Cache, open_cache
+from core.clock import Clock
+from core.db import Connection, Database, open_database
+from core.errors import CountersignError, SettingsInvalid
+from core.ids import RunId, new_card_id, new_run_id
+from core.metrics import Metrics
+from core.migrate import Migrations, Setup, grant, migrate
+from core.outbox import Conversation
+from graphs.checkpoints import set_up_checkpoints
+from graphs.context import RunContext
+from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
+from graphs.models import ModelOptions, open_reasoner
+from graphs.reasoner import Example, Reasoner
+from graphs.run import ENDED, Request, Run, Waiting
+from graphs.runner import Runner, Surroundings
+from graphs.store import RunGuard, RunStore
+from graphs.workflow import Workflow, Workflows
+from graphs.workflows.returns import RETURNS
+from scheduler.fires import Fire, Fires, Runs
+from scheduler.store import ScheduleStore
+from scheduler.ticker import cron_times
+
+MIGRATIONS: Sequence[Migrations | Setup] = (
+    Migrations("core"),
+    Setup("langgraph", set_up_checkpoints),
+    Setup("engine", set_up_engine),
+    Migrations("actions"),
+    Migrations("graphs"),
+    Migrations("scheduler"),
+    Migrations("bot"),
+)
+
+#: How often approvals whose time has run out are ended.
+EXPIRY_SECONDS = 2.0
+
+
+class LiveConnectorRefused(CountersignError):
+    """A connector to a real outside system was about to be registered beside the local workspace."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything of one process, put together."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    cache: Cache
+    catalogue: Catalogue
+    rules: Callable[[], Rules]
+    gateway: Gateway
+    approvals: Approvals
+    workflows: Workflows
+    runs: RunStore
+    dispatcher: Dispatcher
+    runner: Runner
+    reasoner: Reasoner
+    schedules: ScheduleStore
+    fires: Fires
+
+    async def choose_workflow(self, text: str) -> str | None:
+        """The workflow that free text asks for, or None when none fits well enough."""
+        workflows = [self.workflows.get(name) for name in self.workflows.names()]
+        examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
+        return (await self.reasoner.classify(text, examples)).value if examples else None
+
+
+async def migrate_database(settings: Settings, database_url: str) -> None:
+    """Bring the database to this release's shape, with the owner's role where one is configured."""
+    if settings.database_owner_url is None:
+        await migrate(database_url, MIGRATIONS)
+        return
+    owner_url = settings.database_owner_url.get_secret_value()
+    await migrate(owner_url, MIGRATIONS)
+    await grant(owner_url, database_url, MIGRATIONS)
+
+
+@asynccontextmanager
+async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) -> AsyncGenerator[Installation]:
+    """An installation whose database is migrated and whose rules are read; raises CountersignError saying why not."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingsInvalid("DATABASE_URL and REDIS_URL are needed here; `countersign up` sets both for local use.")
+    catalogue = Catalogue.scan()
+    rules = read_company(settings.company, catalogue)
+    database_url = settings.database_url.get_secret_value()
+    await migrate_database(settings, database_url)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(database_url))
+        cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
+        session = await stack.enter_async_context(ClientSession())
+        reasoner = open_reasoner(model_options(settings), metrics)
+        stack.push_async_callback(reasoner.close)
+        connectors = connectors_of(settings, database, session, rules)
+        records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
+        ground = _Ground(database, cache, catalogue, rules, connectors, records, reasoner)
+        yield _put_together(settings, clock, metrics, ground)
+
+
+def connectors_of(
+    settings: Settings, database: Database, session: ClientSession, rules: Rules
+) -> Mapping[str, Connector]:
+    """The outside systems this installation may reach; raises LiveConnectorRefused beside the local workspace."""
+    local = settings.is_local
+    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
+    if local:
+        found += _sandbox(settings, session)
+    live = [connector.name for connector in found if local and not connector.sandbox]
+    if live:
+        raise LiveConnectorRefused(
+            f"{', '.join(live)} would reach a real system from the local workspace, where anybody can press Approve."
+            " Connect your Slack, or remove that connector."
+        )
+    return {connector.name: connector for connector in found}
+
+
+def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
+    url, settles = sandbox_url(settings), EffectClass(settings.sandbox_settles)
+    window = settings.window
+    return [
+        PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
+        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+    ]
+
+
+def sandbox_url(settings: Settings) -> str:
+    """Where the sandbox shop and payment provider answer."""
+    return f"http://127.0.0.1:{settings.sandbox_port}"
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What everything else stands on."""
+
+    database: Database
+    cache: Cache
+    catalogue: Catalogue
+    rules: Rules
+    connectors: Mapping[str, Connector]
+    records: Records
+    reasoner: Reasoner
+
+
+def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
+    def rules() -> Rules:
+        return ground.rules
+
+    database, catalogue = ground.database, ground.catalogue
+    runs = RunStore(database)
+    dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
+
+    async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
+        await dispatcher.wake(run_id, conn, at=at)
+
+    gateway = Gateway(database, catalogue, ground.connectors, rules, wake=wake, clock=clock, metrics=metrics)
+    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics)
+    workflows = Workflows(_workflows(ground.connectors))
+    schedules, reasoner = ScheduleStore(database), ground.reasoner
+
+    def make_context(run: Run, guard: RunGuard) -> RunContext:
+        return RunContext(run, guard, database, runs, gateway, catalogue, ground.rules, ground.records, reasoner)
+
+    return Installation(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        database=database,
+        cache=ground.cache,
+        catalogue=catalogue,
+        rules=rules,
+        gateway=gateway,
+        approvals=approvals,
+        workflows=workflows,
+        runs=runs,
+        dispatcher=dispatcher,
+        runner=Runner(
+            database,
+            runs,
+            workflows=workflows,
+            surroundings=_surroundings(gateway, make_context),
+            metrics=metrics,
+        ),
+        reasoner=reasoner,
+        schedules=schedules,
+        fires=Fires(
+            schedules,
+            _runs_for_fires(runs, dispatcher, workflows, rules),
+            times=cron_times,
+            clock=clock,
+            metrics=metrics,
+        ),
+    )
+
+
+def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
+    """The workflows whose outside systems are there: one that could only fail is not offered."""
+    return [RETURNS] if {"shop", "payments"} <= connectors.keys() else []
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """How patient the engine is, as configured."""
+    return EngineOptions(
+        heartbeat=settings.heartbeat_seconds, stalled=settings.stalled_seconds, poll=settings.poll_seconds
+    )
+
+
+def model_options(settings: Settings) -> ModelOptions:
+    """Which chat model is used, if any."""
+    key = settings.openai_api_key
+    return ModelOptions(
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.openai_base_url,
+        model=settings.model,
+        timeout_seconds=settings.model_timeout_seconds,
+    )
+
+
+def _surroundings(gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext]) -> Surroundings:
+    async def is_settled(waiting: Waiting) -> bool:
+        return await gateway.is_settled(waiting.kind, waiting.subject_id)
+
+    return Surroundings(make_context=make_context, is_settled=is_settled, on_ended=gateway.cancel_run)
+
+
+def _runs_for_fires(runs: RunStore, dispatcher: Dispatcher, workflows: Workflows, rules: Callable[[], Rules]) -> Runs:
+    async def start(conn: Connection, fire: Fire) -> str:
+        schedule = fire.schedule
+        workflow = workflows.get(schedule.workflow)
+        if workflow is None:
+            raise SettingsInvalid(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
+        run_id = new_run_id()
+        request = Request(
+            workspace=schedule.workspace,
+            enterprise=rules().team.enterprise,
+            requester=schedule.owner,
+            origin="schedule",
+            workflow=schedule.workflow,
+            text=schedule.text,
+            delivery_id=fire.delivery_id,
+        )
+        await runs.create(
+            conn,
+            request,
+            conversation=_thread_of_its_own(schedule.conversation),
+            workflow_version=workflow.version,
+            run_id=run_id,
+        )
+        await dispatcher.wake(run_id, conn)
+        return run_id
+
+    async def still_running(conn: Connection, run_id: str) -> bool:
+        run = await runs.get(RunId(run_id))
+        return run is not None and run.state not in ENDED
+
+    return Runs(start=start, still_running=still_running)
+
+
+def _thread_of_its_own(conversation: Conversation) -> Conversation:
+    """Each fire of a schedule opens its own thread in the channel where the schedule was made."""
+    return Conversation(conversation.workspace, conversation.channel, conversation.thread_ts, new_card_id())

@@ -1,0 +1,165 @@
+"""The command line: start, check, import, list. It lists, explains and imports; it approves nothing."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.settings import Settings, read_settings
+from core.clock import Clock, SystemClock
+from core.errors import CountersignError
+from core.log import configure_log
+from core.redact import Redactor
+
+#: EX_CONFIG of sysexits.h: the supervisor stops everything rather than try again.
+REFUSED = 78
+
+Verb = Callable[[argparse.Namespace, Settings, Clock], Awaitable[int]]
+
+
+def main() -> None:
+    """Run one command of `countersign`; a mistake is told in one sentence, never as a stack trace."""
+    arguments = _parser().parse_args()
+    clock = SystemClock()
+    try:
+        settings = read_settings()
+        # A process that serves writes its log to stdout, so that stderr is for what a person must see now.
+        stream = sys.stdout if arguments.verb in {_serve, _workspace, _sandbox} else sys.stderr
+        configure_log(clock, Redactor(settings.secrets()), level=settings.log_level, stream=stream)
+        code = asyncio.run(arguments.verb(arguments, settings, clock))
+    except CountersignError as error:
+        print(f"countersign: {error}", file=sys.stderr)
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="countersign", description="A virtual team for Slack that asks before it acts."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(verbs, "up", _up, "start everything on this machine; Ctrl-C stops it")
+    serve = _add(verbs, "serve", _serve, "run some roles of this installation in this process")
+    serve.add_argument("--roles", default="bot,worker,scheduler", help="comma-separated: bot, worker, scheduler")
+    _add(verbs, "workspace", _workspace, "run the local workspace alone")
+    _add(verbs, "sandbox", _sandbox, "run the sandbox shop and payment provider alone")
+    _add(verbs, "doctor", _doctor, "check tokens, scopes, database, Redis, model, clock and policy")
+    _add(verbs, "reset", _reset, "forget everything this installation has stored on this machine")
+    imports = _add(verbs, "import", _import, "import a shop's files into the sandbox")
+    imports.add_argument("what", choices=["shop"])
+    imports.add_argument("folder", type=Path, help="a folder with orders.json, users.json and products.json")
+    for name, text in _LISTINGS.items():
+        listing = _add(verbs, name, _list, text)
+        listing.add_argument("listing", nargs="?", choices=["list"], default="list")
+        listing.add_argument("--limit", type=int, default=20)
+        listing.add_argument("--json", action="store_true", help="print JSON")
+        listing.set_defaults(name=name)
+    return parser
+
+
+_LISTINGS = {
+    "runs": "list the newest runs",
+    "approvals": "list the newest approvals",
+    "ledger": "list the newest effects with their attempts",
+    "schedules": "list the schedules",
+    "audit": "list the newest audit events",
+    "actions": "list the registered actions",
+}
+
+
+def _add(verbs: Any, name: str, verb: Verb, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.set_defaults(verb=verb)
+    return parser
+
+
+async def _up(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.up import up
+
+    return await up(settings, clock)
+
+
+async def _serve(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.serve import ROLES, serve
+
+    roles = [role.strip() for role in str(arguments.roles).split(",") if role.strip()]
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown or not roles:
+        raise CountersignError(f"--roles {arguments.roles}: choose from {', '.join(ROLES)}.")
+    await serve(settings, clock, roles)
+    return 0
+
+
+async def _workspace(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.up import serve_workspace
+
+    await serve_workspace(settings, clock)
+    return 0
+
+
+async def _sandbox(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.up import serve_sandbox
+
+    await serve_sandbox(settings, clock)
+    return 0
+
+
+async def _doctor(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.doctor import examine
+
+    findings = await examine(settings, clock)
+    for finding in findings:
+        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.text}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+async def _reset(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.up import reset
+
+    await reset(settings, clock)
+    print("Everything stored here is forgotten. `make up` starts anew.")
+    return 0
+
+
+async def _import(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.local.sandbox.shop_import import import_shop
+
+    counted = await asyncio.to_thread(import_shop, arguments.folder, settings.home.resolve(), clock=clock)
+    print(f"Imported into the sandbox shop: {counted}.")
+    return 0
+
+
+async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.listings import rows_of
+
+    rows = await rows_of(arguments.name, settings, clock, limit=arguments.limit)
+    if arguments.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
+    else:
+        _print_table(rows)
+    return 0
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        print("Nothing yet.")
+        return
+    shown = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
+    widths = {name: max(len(name), *(len(_cell(row[name])) for row in rows)) for name in shown}
+    print("  ".join(name.ljust(widths[name]) for name in shown))
+    for row in rows:
+        print("  ".join(_cell(row[name]).ljust(widths[name]) for name in shown).rstrip())
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What a person may say to the team, parsed: every text has a result, and no result does anything by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Run this workflow with these words."""
+
+    workflow: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Find out which workflow these words mean, and run it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ShowStatus:
+    """Tell how one run stands, or the latest ones."""
+
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class ShowApprovals:
+    """Tell what waits for the person who asks."""
+
+
+@dataclass(frozen=True)
+class StopRun:
+    """Stop this run."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class AddSchedule:
+    """Start this workflow by the rule in time that `rule` begins with, with the words after it."""
+
+    workflow: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class ListSchedules:
+    """Tell which schedules there are."""
+
+
+@dataclass(frozen=True)
+class ChangeSchedule:
+    """Pause, resume or remove a schedule."""
+
+    change: str
+    schedule_id: str
+
+
+@dataclass(frozen=True)
+class ShowHelp:
+    """Tell what can be said."""
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """A known verb without what it needs; `usage` is how it is said in full."""
+
+    verb: str
+    usage: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Not a verb; `nearest` is the one that was probably meant."""
+
+    said: str
+    nearest: str | None
+
+
+Command = (
+    StartRun
+    | Ask
+    | ShowStatus
+    | ShowApprovals
+    | StopRun
+    | AddSchedule
+    | ListSchedules
+    | ChangeSchedule
+    | ShowHelp
+    | Incomplete
+    | Unknown
+)
+
+#: Each verb with how it is said, in the order help shows them.
+USAGE: dict[str, str] = {
+    "run": "run <workflow> <what it needs>",
+    "ask": "ask <what you want, in your words>",
+    "status": "status [run]",
+    "approvals": "approvals",
+    "stop": "stop <run>",
+    "schedule": "schedule add <workflow> <when>: <what it needs> | list | pause <id> | resume <id> | remove <id>",
+    "help": "help",
+}
+ADD_USAGE = "schedule add <workflow> <when>: <what it needs>"
+CHANGES = ("pause", "resume", "remove")
+
+# What phones and word processors make of quotes.
+_STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
+
+
+def parse(text: str) -> Command:
+    """What `text` asks for; never fails and never does anything."""
+    verb, rest = _first_word(text.translate(_STRAIGHT))
+    if not verb:
+        return ShowHelp()
+    reader = _READERS.get(verb.lower())
+    if reader is None:
+        return Unknown(verb, nearest(verb.lower(), list(USAGE)))
+    return reader(rest)
+
+
+def nearest(said: str, known: list[str]) -> str | None:
+    """The known word that `said` was probably meant to be, if any is close."""
+    found = get_close_matches(said, known, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    parts = text.strip().split(maxsplit=1)
+    return (parts[0] if parts else "", parts[1].strip() if len(parts) > 1 else "")
+
+
+def _id(rest: str) -> str:
+    """The first word without the decoration people copy along with an id."""
+    return _first_word(rest)[0].strip("`*_.,;'\"<>")
+
+
+def _run(rest: str) -> Command:
+    workflow, text = _first_word(rest)
+    return StartRun(workflow.lower().rstrip(":"), text) if workflow else Incomplete("run", USAGE["run"])
+
+
+def _ask(rest: str) -> Command:
+    return Ask(rest) if rest else Incomplete("ask", USAGE["ask"])
+
+
+def _status(rest: str) -> Command:
+    return ShowStatus(_id(rest) or None)
+
+
+def _stop(rest: str) -> Command:
+    return StopRun(_id(rest)) if _id(rest) else Incomplete("stop", USAGE["stop"])
+
+
+def _schedule(rest: str) -> Command:
+    what, more = _first_word(rest)
+    what = what.lower()
+    if what in ("", "list"):
+        return ListSchedules()
+    if what == "add":
+        return _add(more)
+    if what in CHANGES:
+        return ChangeSchedule(what, _id(more)) if _id(more) else Incomplete("schedule", f"schedule {what} <id>")
+    return Incomplete("schedule", USAGE["schedule"])
+
+
+def _add(rest: str) -> Command:
+    workflow, rule = _first_word(rest)
+    return AddSchedule(workflow.lower(), rule) if rule else Incomplete("schedule", ADD_USAGE)
+
+
+_READERS: dict[str, Callable[[str], Command]] = {
+    "run": _run,
+    "ask": _ask,
+    "status": _status,
+    "approvals": lambda rest: ShowApprovals(),
+    "stop": _stop,
+    "schedule": _schedule,
+    "schedules": _schedule,
+    "help": lambda rest: ShowHelp(),
+}

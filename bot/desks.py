@@ -1,0 +1,161 @@
+"""What is done about each thing a person says or presses; intake writes it down together with the delivery."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from actions.approval import Answer, ApprovalView, Click, Standing
+from bot.commands import (
+    AddSchedule,
+    Ask,
+    ChangeSchedule,
+    Command,
+    Incomplete,
+    ListSchedules,
+    ShowApprovals,
+    ShowHelp,
+    ShowStatus,
+    StartRun,
+    StopRun,
+    Unknown,
+    parse,
+)
+from bot.delivery import Delivery
+from bot.intake import Effect
+from bot.pointer import Pointer
+from bot.runs import RunDesk, say
+from bot.schedules import ScheduleDesk
+from bot.slack.blocks import answers
+from bot.slack.blocks.approval_card import REJECT
+from bot.slack.blocks.run_card import STOP
+from core.ids import RunId
+
+#: The name of the workflow a sentence means, or None when nobody can tell.
+ChooseWorkflow = Callable[[str], Awaitable[str | None]]
+
+_LATEST = 10
+
+
+class Decisions(Protocol):
+    """The approvals, as far as answering them needs."""
+
+    async def decide(self, click: Click, standing: Standing | None) -> Answer:
+        """Let this click decide once if this person is entitled."""
+        ...
+
+    async def waiting_for(self, user_id: str) -> list[ApprovalView]:
+        """The approvals this person could answer now."""
+        ...
+
+
+class Directory(Protocol):
+    """Tells who a user id is."""
+
+    async def standing(self, user_id: str, *, fresh: bool = False) -> Standing | None:
+        """Who this is; None when the look-up failed."""
+        ...
+
+
+class CommandDesk:
+    """Does what people type, after the slash command, our name, or in a direct message."""
+
+    def __init__(
+        self,
+        runs: RunDesk,
+        schedules: ScheduleDesk,
+        decisions: Decisions,
+        *,
+        choose_workflow: ChooseWorkflow,
+        command: str,
+    ) -> None:
+        self._runs = runs
+        self._schedules = schedules
+        self._decisions = decisions
+        self._choose_workflow = choose_workflow
+        self._command = command
+
+    async def consider(self, delivery: Delivery) -> Effect:
+        """What has to be written for what was typed."""
+        asked = parse(delivery.text)
+        if isinstance(asked, ShowHelp | Incomplete | Unknown):
+            return say(self._explain(asked))
+        if not self._runs.is_ours(delivery):
+            starts = isinstance(asked, StartRun | Ask | AddSchedule)
+            return say(answers.may_not_start() if starts else answers.may_not_see())
+        return await self._act(delivery, asked)
+
+    def _explain(self, asked: ShowHelp | Incomplete | Unknown) -> str:
+        match asked:
+            case ShowHelp():
+                return answers.help_text(self._command, self._runs.engine.purposes())
+            case Incomplete(_, usage):
+                return answers.incomplete(usage, self._command)
+            case Unknown(said, nearest):
+                return answers.unknown_verb(said, nearest, self._command)
+
+    async def _act(self, delivery: Delivery, asked: Command) -> Effect:
+        match asked:
+            case StartRun(workflow, text):
+                return await self._runs.start(delivery, workflow, text)
+            case Ask(text):
+                return await self._ask(delivery, text)
+            case StopRun(run_id):
+                return await self._runs.stop(delivery, run_id)
+            case AddSchedule():
+                return await self._schedules.add(delivery, asked)
+            case ChangeSchedule():
+                return await self._schedules.change(delivery, asked)
+            case _:
+                return await self._show(delivery, asked)
+
+    async def _show(self, delivery: Delivery, asked: Command) -> Effect:
+        match asked:
+            case ShowStatus(None):
+                return say(answers.latest_runs(await self._runs.engine.runs.recent(_LATEST)))
+            case ShowStatus(str() as run_id):
+                run = await self._runs.engine.runs.get(RunId(run_id))
+                return say(answers.no_such_run(run_id) if run is None else answers.status_of(run))
+            case ListSchedules():
+                return await self._schedules.list_all(delivery)
+            case ShowApprovals():
+                return say(answers.waiting_for_you(await self._decisions.waiting_for(delivery.sender.user_id)))
+            case _:
+                return say(self._explain(ShowHelp()))
+
+    async def _ask(self, delivery: Delivery, text: str) -> Effect:
+        workflow = await self._choose_workflow(text)
+        if workflow is None:
+            return say(answers.not_understood(self._runs.engine.purposes()))
+        return await self._runs.start(delivery, workflow, text)
+
+
+class ClickDesk:
+    """Does what people press, on cards and in modals."""
+
+    def __init__(self, runs: RunDesk, decisions: Decisions, people: Directory) -> None:
+        self._runs = runs
+        self._decisions = decisions
+        self._people = people
+
+    async def consider(self, delivery: Delivery) -> Effect:
+        """What has to be written for what was pressed; a decision is written by the one place that decides."""
+        if delivery.press == STOP:
+            return await self._runs.stop(delivery, delivery.value)
+        # Asked of Slack at every click: whoever left a minute ago must not decide.
+        standing = await self._people.standing(delivery.sender.user_id, fresh=True)
+        answer = await self._decisions.decide(_click(delivery), standing)
+        return say(answer.text)
+
+
+def _click(delivery: Delivery) -> Click:
+    pointer = Pointer.parse(delivery.value)
+    return Click(
+        approval_id=pointer.approval_id,
+        revision=pointer.revision,
+        digest16=pointer.digest16,
+        verdict="reject" if delivery.press == REJECT else "approve",
+        user_id=delivery.sender.user_id,
+        team_id=delivery.sender.team_id,
+        enterprise_id=delivery.sender.enterprise_id,
+        delivery_id=delivery.delivery_id,
+        reason=delivery.text,
+    )

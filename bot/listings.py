@@ -1,0 +1,89 @@
+"""What the command line lists: runs, approvals, the ledger, schedules, audit events, actions."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from actions import approvals
+from actions import store as ledger
+from actions.action import Catalogue
+from bot.settings import Settings
+from bot.up import running_stores
+from core.audit import recent as recent_audit
+from core.clock import Clock
+from core.db import Database, open_database
+from graphs.store import RunStore
+from scheduler.store import ScheduleStore
+
+Rows = list[dict[str, Any]]
+
+
+async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
+    """The rows of one listing, newest first, as plain data."""
+    if name == "actions":
+        return _actions()
+    async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
+        return await _READERS[name](database, settings, limit)
+
+
+def _actions() -> Rows:
+    catalogue = Catalogue.scan()
+    found = [catalogue.get(name) for name in catalogue.names()]
+    return [
+        {
+            "action": action.name,
+            "version": action.version,
+            "effect": action.effect.value,
+            "connector": action.connector,
+            "summary": action.summary,
+            "guarded": ", ".join(action.guarded),
+        }
+        for action in found
+        if action is not None
+    ]
+
+
+async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
+    return [
+        {
+            "run_id": run.run_id,
+            "workflow": run.workflow,
+            "state": run.state.value,
+            "requester": run.request.requester,
+            "created_at": run.created_at.isoformat(),
+            "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+            "outcome": run.outcome,
+            "steps": [step.model_dump(mode="json") for step in run.steps],
+            "waiting": [waiting.model_dump(mode="json") for waiting in run.waiting],
+        }
+        for run in await RunStore(database).recent(limit)
+    ]
+
+
+async def _approvals(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await approvals.list_recent(conn, limit)
+
+
+async def _ledger(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await ledger.recent_effects(conn, limit=limit)
+
+
+async def _schedules(database: Database, settings: Settings, limit: int) -> Rows:
+    found = await ScheduleStore(database).all()
+    return [{**asdict(schedule), "conversation": schedule.conversation.to_json()} for schedule in found[:limit]]
+
+
+async def _audit(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await recent_audit(conn, limit)
+
+
+_READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
+    "runs": _runs,
+    "approvals": _approvals,
+    "ledger": _ledger,
+    "schedules": _schedules,
+    "audit": _audit,
+}

@@ -1,0 +1,1 @@
+"""Everything a machine needs to run the team without anybody else's server."""

@@ -1,0 +1,54 @@
+"""The servers a fresh machine brings along, and the watch that starts them again when they die."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresFailed
+from bot.local.embedded_valkey import EmbeddedValkey, EmbeddedValkeyFailed
+from core.errors import CountersignError
+
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresFailed",
+    "EmbeddedServer",
+    "EmbeddedValkey",
+    "EmbeddedValkeyFailed",
+    "ServerMoved",
+    "keep_running",
+]
+
+
+class ServerMoved(CountersignError):
+    """An embedded server came back under another address than the one its clients hold."""
+
+
+class EmbeddedServer(Protocol):
+    """A server of this installation's own."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running server; None when it does not run."""
+        ...
+
+    async def start(self) -> str:
+        """The URL of the running server, started where it does not run."""
+        ...
+
+
+async def keep_running(servers: Sequence[EmbeddedServer], *, stop: asyncio.Event, every: float = 0.5) -> None:
+    """Start each server again within `every` seconds of its death, until `stop` is set.
+
+    Raises ServerMoved when one comes back elsewhere (its port was taken meanwhile), and what `start` raises.
+    """
+    urls = [await server.start() for server in servers]
+    while not stop.is_set():
+        for server, url in zip(servers, urls, strict=True):
+            if server.pid is None and await server.start() != url:
+                raise ServerMoved(
+                    "An embedded server came back on another port, because its own was taken. Start again."
+                )
+        try:
+            await asyncio.wait_for(stop.wait(), every)
+        except TimeoutError:
+            continue

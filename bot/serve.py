@@ -1,0 +1,170 @@
+"""Runs the roles of one process until it is told to stop: the bot, the worker, the scheduler."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from actions.team import Team
+from bot.bootstrap import EXPIRY_SECONDS, Installation, open_installation
+from bot.company import settle_first_company
+from bot.desks import ClickDesk, CommandDesk
+from bot.health import open_health
+from bot.intake import Intake
+from bot.runs import Engine, RunDesk
+from bot.schedules import ScheduleDesk
+from bot.sender import Sender
+from bot.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
+from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_slack
+from bot.slack.blocks import answers
+from bot.slack.people import People
+from bot.slack.renderer import Renderer
+from bot.store import Deliveries
+from core.clock import Clock
+from core.db import DatabaseError
+from core.errors import SettingsInvalid
+from core.metrics import Metrics
+from scheduler.ticker import Ticker, cron_times
+
+log = logging.getLogger(__name__)
+
+ROLES = ("bot", "worker", "scheduler")
+
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+#: How long the local workspace may take to come up beside us.
+_LOCAL_START_SECONDS = 30
+
+
+def slack_options(settings: Settings) -> SlackOptions:
+    """How to reach the workspace: the configured Slack, or the local one."""
+    if settings.slack_bot_token is None or settings.slack_app_token is None:
+        return SlackOptions(
+            bot_token=LOCAL_BOT_TOKEN,
+            app_token=LOCAL_APP_TOKEN,
+            base_url=f"http://127.0.0.1:{settings.port}/api/",
+            command=settings.command,
+            local=True,
+        )
+    return SlackOptions(
+        bot_token=settings.slack_bot_token.get_secret_value(),
+        app_token=settings.slack_app_token.get_secret_value(),
+        base_url=None,
+        command=settings.command,
+    )
+
+
+async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
+    """Do the work of `roles` until SIGTERM or SIGINT; raises CountersignError when it cannot begin."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    options = slack_options(settings)
+    if not settings.is_local:
+        await _settle_company(settings, options)
+    async with AsyncExitStack() as stack:
+        installation = await stack.enter_async_context(open_installation(settings, clock, metrics))
+        checks = {"database": _database_answers(installation), "cache": installation.cache.answers}
+        jobs: list[Job] = []
+        if "bot" in roles:
+            side = await stack.enter_async_context(_open_slack(options, installation, clock))
+            checks["slack"] = side.is_connected
+            jobs += _bot_jobs(installation, side, stop)
+        if "worker" in roles:
+            jobs.append(
+                lambda: installation.dispatcher.run_worker(installation.runner.advance, stop=stop, metrics=metrics)
+            )
+        if "scheduler" in roles:
+            jobs.append(lambda: Ticker(installation.schedules, installation.fires, clock).run(stop))
+        await stack.enter_async_context(open_health(settings.status_port, checks, metrics))
+        log.info("ready: %s", ", ".join(roles))
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job())
+
+
+async def _settle_company(settings: Settings, options: SlackOptions) -> None:
+    """On a real workspace, write the first company's files before anything reads them."""
+    if settings.admin is None:
+        raise SettingsInvalid("COUNTERSIGN_ADMIN is missing: name the member id (U…) who administers this.")
+    identity = await identify(options)
+    settle_first_company(settings.company, workspace=identity.workspace, admin=settings.admin)
+
+
+@asynccontextmanager
+async def _open_slack(options: SlackOptions, installation: Installation, clock: Clock) -> AsyncGenerator[SlackSide]:
+    """Connected to Slack inside the block; the local workspace is given time to come up."""
+    deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
+    deliveries = Deliveries(installation.database)
+    async with AsyncExitStack() as stack:
+        while True:
+            opening = open_slack(options, deliveries, installation.approvals.view, installation.metrics)
+            try:
+                side = await stack.enter_async_context(opening)
+                break
+            except SlackRefused:
+                if clock.monotonic() > deadline:
+                    raise
+                await clock.sleep(0.1)
+        yield side
+
+
+def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) -> list[Job]:
+    sender = Sender(
+        installation.database,
+        side.channel,
+        Renderer(installation.runs.get, installation.approvals.view),
+        clock=installation.clock,
+        metrics=installation.metrics,
+        on_receipt=installation.gateway.receipt_arrived,
+    )
+    intake = _intake(installation, side)
+
+    async def expire() -> None:
+        while not stop.is_set():
+            try:
+                await installation.approvals.expire_due()
+            except DatabaseError as error:
+                log.warning("expired approvals are ended later: %s", error)
+            await installation.clock.sleep(EXPIRY_SECONDS)
+
+    return [lambda: sender.run(stop), lambda: intake.run(stop), expire]
+
+
+def _intake(installation: Installation, side: SlackSide) -> Intake:
+    settings, metrics = installation.settings, installation.metrics
+    people = People(side.client, installation.cache)
+
+    def team() -> Team:
+        return installation.rules().team
+
+    engine = Engine(installation.runs, installation.dispatcher.wake, installation.workflows)
+    runs = RunDesk(engine, side.channel, team, name=side.identity.name, metrics=metrics)
+    schedules = ScheduleDesk(
+        installation.schedules, runs, zone_of=people.zone, times=cron_times, clock=installation.clock
+    )
+    commands = CommandDesk(
+        runs,
+        schedules,
+        installation.approvals,
+        choose_workflow=installation.choose_workflow,
+        command=settings.command,
+    )
+    clicks = ClickDesk(runs, installation.approvals, people)
+    return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
+
+
+def _database_answers(installation: Installation) -> Callable[[], Coroutine[Any, Any, bool]]:
+    async def answers_now() -> bool:
+        try:
+            async with installation.database.connection() as conn:
+                await conn.execute("select 1")
+        except DatabaseError:
+            return False
+        return True
+
+    return answers_now

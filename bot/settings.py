@@ -1,0 +1,118 @@
+"""The only reader of the environment: one frozen object, validated once at the start."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsInvalid
+
+#: Slack's fixed token of the local workspace; it opens nothing anywhere else.
+LOCAL_BOT_TOKEN = "xoxb-local-countersign"  # noqa: S105 -- not a secret
+LOCAL_APP_TOKEN = "xapp-local-countersign"  # noqa: S105 -- not a secret
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Field(Path("var"), validation_alias="COUNTERSIGN_HOME")
+    """Where everything this installation writes on disk stands."""
+    port: int = Field(8765, ge=1, le=65533, validation_alias="COUNTERSIGN_PORT")
+    """The local workspace's page; the sandbox and /metrics take the two ports after it."""
+    health_port: int | None = Field(None, ge=0, le=65535, validation_alias="COUNTERSIGN_HEALTH_PORT")
+    """/healthz and /metrics; 0 switches them off."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="COUNTERSIGN_LOG_LEVEL")
+
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_owner_url: SecretStr | None = Field(None, validation_alias="DATABASE_OWNER_URL")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+
+    slack_bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
+    slack_app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
+    admin: str | None = Field(None, pattern="^[UW][A-Z0-9]+$", validation_alias="COUNTERSIGN_ADMIN")
+    command: str = Field("/team", pattern="^/[a-z0-9_-]{1,31}$", validation_alias="COUNTERSIGN_COMMAND")
+
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    model: str = Field("gpt-4o-mini", validation_alias="COUNTERSIGN_MODEL")
+    model_timeout_seconds: float = Field(30, gt=0, validation_alias="COUNTERSIGN_MODEL_TIMEOUT_SECONDS")
+
+    sandbox_settles: Literal["keyed", "probeable"] = Field("keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES")
+    """Whether the sandbox systems' contract says that they honour idempotency keys."""
+
+    heartbeat_seconds: float = Field(5, gt=0, validation_alias="COUNTERSIGN_HEARTBEAT_SECONDS")
+    stalled_seconds: float = Field(20, gt=0, validation_alias="COUNTERSIGN_STALLED_SECONDS")
+    """A worker silent for this long is taken for dead."""
+    poll_seconds: float = Field(0.5, gt=0, validation_alias="COUNTERSIGN_POLL_SECONDS")
+    window_seconds: float = Field(10, gt=0, validation_alias="COUNTERSIGN_WINDOW_SECONDS")
+    """How long one call to an outside system may take."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        tokens = (self.slack_bot_token, self.slack_app_token)
+        if any(tokens) and not all(tokens):
+            missing = "SLACK_APP_TOKEN" if self.slack_bot_token else "SLACK_BOT_TOKEN"
+            raise ValueError(f"{missing} is missing: a real workspace needs both tokens. Without either, I run locally")
+        if any(tokens) and not self.admin:
+            raise ValueError("COUNTERSIGN_ADMIN is missing: name the member id (U…) who administers this installation")
+        if self.stalled_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError("COUNTERSIGN_STALLED_SECONDS must be at least twice COUNTERSIGN_HEARTBEAT_SECONDS")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """True when no Slack is configured: the local workspace and the sandbox stand in for the outside."""
+        return self.slack_bot_token is None
+
+    @property
+    def sandbox_port(self) -> int:
+        """Where the sandbox shop and payment provider listen."""
+        return self.port + 1
+
+    @property
+    def status_port(self) -> int:
+        """Where /healthz and /metrics listen; 0 for nowhere."""
+        return self.port + 2 if self.health_port is None else self.health_port
+
+    @property
+    def company(self) -> Path:
+        """The folder of team.yml, policy.yml and rulebook.yml."""
+        return self.home / "company"
+
+    @property
+    def window(self) -> timedelta:
+        """How long one call to an outside system may take."""
+        return timedelta(seconds=self.window_seconds)
+
+    def secrets(self) -> list[str]:
+        """Every secret value, for the redactor."""
+        held = (
+            self.database_url,
+            self.database_owner_url,
+            self.redis_url,
+            self.slack_bot_token,
+            self.slack_app_token,
+            self.openai_api_key,
+        )
+        return [secret.get_secret_value() for secret in held if secret is not None]
+
+
+def read_settings() -> Settings:
+    """The settings of this environment and its .env file; raises SettingsInvalid naming each mistake."""
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
+    except ValidationError as error:
+        raise SettingsInvalid(" ".join(_in_words(dict(mistake)) for mistake in error.errors())) from error
+
+
+def _in_words(mistake: dict[str, object]) -> str:
+    place = mistake["loc"]
+    name = str(place[-1]) if isinstance(place, tuple) and place else ""  # pyright: ignore
+    text = str(mistake["msg"]).removeprefix("Value error, ")
+    return f"{name}: {text}." if name else f"{text}."

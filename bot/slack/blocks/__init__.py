@@ -1,0 +1,1 @@
+"""Pure functions from our own objects to Block Kit: nothing here reads, writes or decides."""

@@ -1,0 +1,193 @@
+"""What the team says in answer: plain sentences, with data escaped."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from actions.approval import ApprovalView
+from bot.commands import USAGE
+from bot.slack.blocks import limits
+from bot.slack.blocks.run_card import state_words
+from graphs.run import Run
+from scheduler.schedule import Schedule
+
+_MOST_LINE = 400
+_MOST_LISTED = 10
+
+
+def help_text(command: str, workflows: Mapping[str, str]) -> str:
+    """Everything that can be said; `workflows` maps each name to its purpose."""
+    verbs = "\n".join(f"• `{command} {limits.escape(usage)}`" for usage in USAGE.values())
+    return f"*What you can say* (or mention me and say the same in a thread)\n{verbs}\n\n{what_i_do(workflows)}"
+
+
+def what_i_do(workflows: Mapping[str, str]) -> str:
+    """The workflows there are, with what each is for."""
+    if not workflows:
+        return "No workflow is installed yet."
+    lines = "\n".join(f"• *{limits.escape(name)}* — {limits.escape(what)}" for name, what in workflows.items())
+    return f"*What I can do*\n{lines}"
+
+
+def unknown_verb(said: str, nearest: str | None, command: str) -> str:
+    """Says which verbs there are, and which was probably meant."""
+    guess = f" Did you mean `{command} {limits.escape(nearest)}`?" if nearest else ""
+    return f"I do not know “{limits.brief(said, 100)}”.{guess} I know: {', '.join(USAGE)}. Nothing was started."
+
+
+def incomplete(usage: str, command: str) -> str:
+    """Says how a verb is said in full."""
+    return f"Something is missing. Say it like this: `{command} {limits.escape(usage)}`. Nothing was started."
+
+
+def unknown_workflow(said: str, nearest: str | None, names: Sequence[str]) -> str:
+    """Says which workflows there are, and which was probably meant."""
+    guess = f" Did you mean *{limits.escape(nearest)}*?" if nearest else ""
+    known = ", ".join(limits.escape(name) for name in names) or "none yet"
+    return f"There is no workflow “{limits.brief(said, 100)}”.{guess} There are: {known}. Nothing was started."
+
+
+def not_understood(workflows: Mapping[str, str]) -> str:
+    """Says honestly that a wish was not understood, and what can be asked."""
+    return f"I don't know what to do with that, so I did nothing.\n\n{what_i_do(workflows)}"
+
+
+def may_not_start() -> str:
+    """Says who may ask."""
+    return (
+        "You are not on this team's list of people who may start work, so nothing was started. "
+        "An admin can add you to team.yml as a requester."
+    )
+
+
+def may_not_see() -> str:
+    """Says who may look."""
+    return "This is shown to the members of this team. An admin can add you to team.yml."
+
+
+def not_in_channel(me: str) -> str:
+    """Says why nothing could be posted here."""
+    return f"I am not in this channel, so nobody could follow the work. Say `/invite @{me}` and ask again."
+
+
+def started(workflow: str, run_id: str) -> str:
+    """Confirms a start."""
+    return f"Started *{limits.escape(workflow)}* as `{limits.escape(run_id)}`. Its card shows how it goes."
+
+
+def no_such_run(run_id: str) -> str:
+    """Says that an id names no run."""
+    return f"There is no run `{limits.brief(run_id, 60)}`. The run's card and `status` show its id."
+
+
+def status_of(run: Run) -> str:
+    """One run in a few lines."""
+    lines = [run_line(run)]
+    lines += [f"Waiting for: {limits.brief(waiting.text, _MOST_LINE)}" for waiting in run.waiting[:_MOST_LISTED]]
+    if run.outcome:
+        lines.append(f"Outcome: {limits.brief(run.outcome, 1000)}")
+    return "\n".join(lines)
+
+
+def run_line(run: Run) -> str:
+    """One run in one line."""
+    said = f": {limits.brief(run.request.text, 150)}" if run.request.text else ""
+    return (
+        f"`{limits.escape(run.run_id)}` *{limits.brief(run.workflow, 100)}* {state_words(run)}, "
+        f"asked by {limits.person(run.request.requester)}{said}"
+    )
+
+
+def latest_runs(runs: Sequence[Run]) -> str:
+    """The newest runs, one line each."""
+    if not runs:
+        return "Nothing has been run yet."
+    return "*The latest runs*\n" + "\n".join(f"• {run_line(run)}" for run in runs[:_MOST_LISTED])
+
+
+def waiting_for_you(views: Sequence[ApprovalView]) -> str:
+    """The approvals that one person could answer, one line each."""
+    if not views:
+        return "Nothing waits for you."
+    lines = [f"• {_approval_line(view)}" for view in views[:_MOST_LISTED]]
+    if len(views) > _MOST_LISTED:
+        lines.append(f"… and {len(views) - _MOST_LISTED} more")
+    return f"*Waiting for you ({len(views)})*\n" + "\n".join(lines)
+
+
+def _approval_line(view: ApprovalView) -> str:
+    label = " 🧪 sandbox" if view.sandbox else ""
+    return (
+        f"{limits.brief(view.summary, _MOST_LINE)}{label}, asked by {limits.person(view.requester)} in "
+        f"<#{view.conversation.channel}>, run `{limits.escape(view.run_id)}`, expires {limits.instant(view.expires_at)}"
+    )
+
+
+def may_not_stop() -> str:
+    """Says who may stop a run."""
+    return "Only who asked for a run, an operator or an admin can stop it. Nothing was changed."
+
+
+def already_ended(run: Run) -> str:
+    """Says that there is nothing left to stop."""
+    return f"`{limits.escape(run.run_id)}` has ended already: {state_words(run)}. Nothing was changed."
+
+
+def stopping(run_id: str) -> str:
+    """Confirms a stop."""
+    return (
+        f"Stopping `{limits.escape(run_id)}`: what is in flight is finished, nothing new is started, "
+        "and nobody is asked any more."
+    )
+
+
+def scheduled(schedule: Schedule, next_at: datetime | None) -> str:
+    """Confirms a new schedule."""
+    then = f" Next: {limits.instant(next_at)}." if next_at else ""
+    return f"Scheduled: {_schedule_line(schedule)}.{then}"
+
+
+def schedules(found: Sequence[tuple[Schedule, datetime | None]]) -> str:
+    """The schedules there are, each with its next fire."""
+    if not found:
+        return "There are no schedules yet. Add one with `schedule add`."
+    lines = [
+        f"• {_schedule_line(schedule)}" + (f", next {limits.instant(next_at)}" if next_at else "")
+        for schedule, next_at in found[:_MOST_LISTED]
+    ]
+    if len(found) > _MOST_LISTED:
+        lines.append(f"… and {len(found) - _MOST_LISTED} more")
+    return "*Schedules*\n" + "\n".join(lines)
+
+
+def _schedule_line(schedule: Schedule) -> str:
+    paused = " (paused)" if schedule.paused else ""
+    said = f": {limits.brief(schedule.text, 150)}" if schedule.text else ""
+    return (
+        f"`{limits.escape(schedule.schedule_id)}` *{limits.escape(schedule.workflow)}*{paused} "
+        f"`{limits.escape(schedule.cron)}` {limits.escape(schedule.zone)} in <#{schedule.conversation.channel}>, "
+        f"owned by {limits.person(schedule.owner)}{said}"
+    )
+
+
+def no_such_schedule(schedule_id: str) -> str:
+    """Says that an id names no schedule that could be changed so."""
+    return f"There is no schedule `{limits.brief(schedule_id, 60)}` to change like that. `schedule list` shows them."
+
+
+def may_not_change_schedule() -> str:
+    """Says who may change a schedule."""
+    return "Only a schedule's owner, an operator or an admin can change it. Nothing was changed."
+
+
+def schedule_changed(schedule_id: str, change: str) -> str:
+    """Confirms a change of a schedule."""
+    done = {"pause": "paused", "resume": "resumed", "remove": "removed"}[change]
+    return f"Schedule `{limits.escape(schedule_id)}` is {done}."
+
+
+def gave_up() -> str:
+    """Tells a person that what they asked could not be done, and that it is on record."""
+    return (
+        "I could not do that: something is wrong on my side, and I have stopped trying. "
+        "It is on record for the operator. Please ask again later."
+    )

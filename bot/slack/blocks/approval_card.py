@@ -1,0 +1,286 @@
+"""An approval as people see it: what exactly would happen, why they are asked, and what came of it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from actions.action import Effect
+from actions.approval import ApprovalState, ApprovalView
+from actions.intent import IntentState, short
+from bot.channel import Block, Message
+from bot.slack.blocks import limits
+
+APPROVE = "approval.approve"
+REJECT = "approval.reject"
+DETAILS = "approval.details"
+REASON_BLOCK = "reason"
+REASON_INPUT = "reason.text"
+MOST_REASON = 500
+
+_MENTIONED = 5
+_MOST_OUTCOME = 1000
+_MOST_NAME = 300
+_SANDBOX = "🧪 *sandbox*: nothing outside this installation is touched"
+_UNDELIVERED = "undelivered"
+_VERB: Mapping[str, str] = {
+    ApprovalState.PENDING: "Approve",
+    ApprovalState.APPROVED: "Approved",
+    ApprovalState.REJECTED: "Rejected",
+    ApprovalState.EXPIRED: "Expired",
+    ApprovalState.SUPERSEDED: "Replaced",
+    ApprovalState.CANCELLED: "Cancelled",
+    _UNDELIVERED: "Not delivered",
+}
+
+
+def value_of(view: ApprovalView) -> str:
+    """What a button of this card points at: the approval, the revision shown, the start of its digest."""
+    return f"{view.approval_id}.{view.revision}.{short(view.digest)}"
+
+
+def approval_card(view: ApprovalView) -> Message:
+    """The card; where the whole record does not fit on it, Approve is only in the full view."""
+    whole = Message(_text(view), [*_top(view), *_record(view), *_why(view), *_bottom(view, complete=True)])
+    if not limits.violations(whole):
+        return whole
+    return Message(_brief_text(view), [*_top(view), *_too_long(view), *_bottom(view, complete=False)])
+
+
+def _top(view: ApprovalView) -> list[Block]:
+    asked = f"Asked by {limits.person(view.requester)} · {_name(view.workflow)} · `{_name(view.run_id)}`"
+    return [limits.header(_heading(view)), limits.context(_SANDBOX if view.sandbox else "", asked)]
+
+
+def _heading(view: ApprovalView) -> str:
+    mark = "?" if view.state == ApprovalState.PENDING else ""
+    whole = f"{_verb(view)}: {view.summary}{mark}"
+    if len(limits.escaped(limits.visible(whole))) <= limits.MOST_HEADER:
+        return whole
+    return limits.cut(f"{_verb(view)}: {view.action}{mark}", limits.MOST_HEADER)
+
+
+def _name(text: str) -> str:
+    return limits.brief(text, _MOST_NAME)
+
+
+def _verb(view: ApprovalView) -> str:
+    return _VERB.get(view.state, view.state)
+
+
+def _record(view: ApprovalView) -> list[Block]:
+    through = f"{view.connector} ({view.account})" + (", sandbox" if view.sandbox else "")
+    return limits.facts([("What", view.summary), *view.fields, ("Through", through), ("Effect", _effect(view))])
+
+
+def _effect(view: ApprovalView) -> str:
+    return "cannot be taken back" if view.effect == Effect.IRREVERSIBLE else view.effect
+
+
+def _why(view: ApprovalView) -> list[Block]:
+    asks = f"*Why you are asked:* {limits.escape(' '.join(view.reasons))} (rule `{_name(view.rule)}`)"
+    evidence = [limits.section("*Evidence*"), *limits.bullets(view.evidence)] if view.evidence else []
+    return [*evidence, limits.section(asks)]
+
+
+def _too_long(view: ApprovalView) -> list[Block]:
+    return [
+        limits.section(
+            f"*{_name(view.action)}*: the full record is longer than a message can show, and nothing of it "
+            "may be left out. Open the full view to read it; it can be approved there."
+        )
+    ]
+
+
+def _bottom(view: ApprovalView, *, complete: bool) -> list[Block]:
+    if view.state != ApprovalState.PENDING:
+        lines = [limits.section(decision_line(view))]
+        outcome = outcome_line(view)
+        digest = limits.context(f"digest `{short(view.digest)}`")
+        return [*lines, *([limits.section(outcome)] if outcome else []), digest]
+    return [limits.context(*_who_and_when(view)), limits.actions(*_buttons(view, complete=complete))]
+
+
+def _who_and_when(view: ApprovalView) -> list[str]:
+    people = ", ".join(map(limits.person, view.eligible[:_MENTIONED]))
+    few = f" ({people})" if view.eligible and len(view.eligible) <= _MENTIONED else ""
+    return [
+        f"Who may decide: {_name(view.who)}{few}",
+        _votes(view),
+        f"Expires {limits.instant(view.expires_at)}",
+        f"digest `{short(view.digest)}`",
+    ]
+
+
+def _votes(view: ApprovalView) -> str:
+    given = [user for user, verdict in view.votes if verdict == "approve"]
+    names = f" (by {', '.join(map(limits.person, given))})" if given else ""
+    return f"{len(given)} of {view.quorum} approved{names}"
+
+
+def _buttons(view: ApprovalView, *, complete: bool) -> list[Block]:
+    value = value_of(view)
+    reject = limits.button("Reject…", REJECT, value, style="danger")
+    if not complete:
+        return [limits.button("Review in full", DETAILS, value, style="primary"), reject]
+    approve = limits.button("Approve", APPROVE, value, style="primary", confirm=_confirmation(view))
+    return [approve, reject, limits.button("Details", DETAILS, value)]
+
+
+def _confirmation(view: ApprovalView) -> Block | None:
+    if view.effect != Effect.IRREVERSIBLE:
+        return None
+    text = f"{view.summary}. This cannot be taken back."
+    if len(limits.visible(text)) > 300:
+        text = "This cannot be taken back. The card says exactly what will happen."
+    return limits.confirm("Approve this?", text, yes="Approve", no="Not yet")
+
+
+def decision_line(view: ApprovalView) -> str:
+    """How the approval ended, in one mrkdwn sentence; empty while it is pending."""
+    line = _ENDINGS.get(view.state)
+    if line is None:
+        return "" if view.state == ApprovalState.PENDING else f"This approval is {_name(view.state)}."
+    return line(view)
+
+
+def _approved(view: ApprovalView) -> str:
+    by = ", ".join(limits.person(user) for user, verdict in view.votes if verdict == "approve")
+    return f"✅ *Approved* by {by or _decider(view)}{_when(view)}"
+
+
+def _rejected(view: ApprovalView) -> str:
+    said = f": {limits.brief(view.reason, 5 * MOST_REASON)}" if view.reason else ", without a reason"
+    return f"⛔ *Rejected* by {_decider(view)}{_when(view)}{said}"
+
+
+def _decider(view: ApprovalView) -> str:
+    return limits.person(view.decided_by) if view.decided_by else "nobody on record"
+
+
+def _when(view: ApprovalView) -> str:
+    return f" · {limits.instant(view.decided_at)}" if view.decided_at else ""
+
+
+_ENDINGS: Mapping[str, Callable[[ApprovalView], str]] = {
+    ApprovalState.APPROVED: _approved,
+    ApprovalState.REJECTED: _rejected,
+    ApprovalState.EXPIRED: lambda view: (
+        f"⌛ *Expired* {limits.instant(view.expires_at)}: nobody decided in time. This is not a rejection; "
+        "ask again if it is still wanted."
+    ),
+    ApprovalState.SUPERSEDED: lambda view: (
+        "🔁 *Replaced*: what would be done has changed since this was asked. The newest card shows it; "
+        "an answer given here does not count."
+    ),
+    ApprovalState.CANCELLED: lambda view: "🛑 *Cancelled*: the run was stopped, so this is no longer asked.",
+    _UNDELIVERED: lambda view: (
+        "📭 *Not delivered*: the people who may decide could not be shown this. Nobody has rejected it."
+    ),
+}
+
+
+def outcome_line(view: ApprovalView) -> str:
+    """What came of an approved effect, in one mrkdwn sentence; empty until something did."""
+    text = limits.brief(view.outcome, _MOST_OUTCOME)
+    lines = {
+        IntentState.EXECUTING: "⏳ *Being carried out now*",
+        IntentState.DONE: f"✅ *Done*: {text}",
+        IntentState.FAILED: f"❌ *Failed after approval*: {text}",
+        IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
+        "It is being settled with the other side and is never simply tried again.",
+    }
+    known = {str(state): line for state, line in lines.items()}
+    if view.state != ApprovalState.APPROVED:
+        return ""
+    return known.get(view.outcome_state, text)
+
+
+def _text(view: ApprovalView) -> str:
+    record = "; ".join(f"{label}: {value}" for label, value in view.fields)
+    lead = f"{_summary_text(view)} {limits.escape(record)}."
+    return f"{lead} {_closing_text(view)}"
+
+
+def _brief_text(view: ApprovalView) -> str:
+    lead = f"{_verb(view)}: {_name(view.action)}, asked for by {limits.person(view.requester)}."
+    return f"{lead} The record is too long for a message; open the full view. {_closing_text(view)}"
+
+
+def _summary_text(view: ApprovalView) -> str:
+    label = "[sandbox] " if view.sandbox else ""
+    lead = "Approval needed" if view.state == ApprovalState.PENDING else _verb(view)
+    return f"{label}{lead}: {limits.escape(view.summary)}, asked for by {limits.person(view.requester)}."
+
+
+def _closing_text(view: ApprovalView) -> str:
+    if view.state != ApprovalState.PENDING:
+        return f"{decision_line(view)} {outcome_line(view)}".strip()
+    votes = f"{_votes(view)}, expires {limits.plain_instant(view.expires_at)}."
+    return f"{_name(view.who)} may decide; {votes}"
+
+
+# Modals
+
+
+def loading_view() -> dict[str, Any]:
+    """What is shown at once, while the record is being read."""
+    return _modal("Details", [limits.section("Reading the record…")])
+
+
+def missing_view() -> dict[str, Any]:
+    """What is shown when there is no such approval any more."""
+    return _modal("Details", [limits.section("This approval is not on record any more. Nothing was changed.")])
+
+
+def details_view(view: ApprovalView, metadata: str) -> dict[str, Any]:
+    """Everything of the record in full; while it is pending, Approve is here too. `metadata` comes back with it."""
+    blocks = [*_top(view), *_record(view), *_why(view), *_standing(view)]
+    pending = view.state == ApprovalState.PENDING
+    modal = _modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
+    if not limits.modal_violations(modal):
+        return modal
+    notice = (
+        "This record is too long even for this view, so it cannot be approved in Slack. "
+        "Reject it and ask for something smaller."
+    )
+    return _modal("Details", [*_top(view), limits.section(notice)])
+
+
+def _standing(view: ApprovalView) -> list[Block]:
+    digest = limits.context(f"digest `{view.digest}` · revision {view.revision} · step {_name(view.step)}")
+    if view.state == ApprovalState.PENDING:
+        return [limits.context(*_who_and_when(view)), digest]
+    outcome = outcome_line(view)
+    return [limits.section(decision_line(view)), *([limits.section(outcome)] if outcome else []), digest]
+
+
+def reject_view(metadata: str) -> dict[str, Any]:
+    """Asks why, before a rejection counts. `metadata` comes back with the answer."""
+    reason: Block = {
+        "type": "input",
+        "block_id": REASON_BLOCK,
+        "label": {"type": "plain_text", "text": "Why not? Whoever asked will read this.", "emoji": False},
+        "element": {
+            "type": "plain_text_input",
+            "action_id": REASON_INPUT,
+            "multiline": True,
+            "max_length": MOST_REASON,
+            "focus_on_load": True,
+        },
+    }
+    return _modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")
+
+
+def _modal(
+    title: str, blocks: list[Block], *, callback_id: str = "", metadata: str = "", submit: str = ""
+) -> dict[str, Any]:
+    modal: dict[str, Any] = {
+        "type": "modal",
+        "title": {"type": "plain_text", "text": title, "emoji": False},
+        "close": {"type": "plain_text", "text": "Close", "emoji": False},
+        "blocks": blocks,
+    }
+    if submit:
+        modal["submit"] = {"type": "plain_text", "text": submit, "emoji": False}
+        modal["callback_id"] = callback_id
+        modal["private_metadata"] = metadata
+    return modal

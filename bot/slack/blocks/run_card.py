@@ -1,0 +1,146 @@
+"""A run as people see it: one message that says what is happening, what it waits for, and how it ended."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.channel import Block, Message
+from bot.slack.blocks import limits
+from graphs.run import ENDED, Run, RunState, StepState, StepView
+
+STOP = "run.stop"
+
+_MOST_STEPS = 20
+_MOST_NOTE = 200
+_STATE: Mapping[RunState, str] = {
+    RunState.READY: "🔵 working",
+    RunState.WAITING: "⏸️ waiting",
+    RunState.DONE: "✅ done",
+    RunState.REFUSED: "⛔ refused",
+    RunState.FAILED: "❌ failed",
+    RunState.STOPPED: "🛑 stopped",
+    RunState.NEEDS_ATTENTION: "⚠️ needs attention",
+}
+_STEP: Mapping[StepState, str] = {
+    StepState.PLANNED: "▫️ planned",
+    StepState.WAITING: "⏳ waiting",
+    StepState.DONE: "✅ done",
+    StepState.REFUSED: "⛔ refused",
+    StepState.FAILED: "❌ failed",
+    StepState.IN_DOUBT: "❓ in doubt",
+    StepState.SKIPPED: "➖ skipped",
+}
+
+
+def run_card(run: Run) -> Message:
+    """The run's one card, from its row alone."""
+    blocks = [limits.section(_title(run)), *_asked(run), *_plan(run), *_news(run), limits.context(*_figures(run))]
+    if is_alive(run) and not run.stop_requested:
+        blocks.append(limits.actions(_stop_button(run)))
+    return Message(_text(run), blocks)
+
+
+def is_alive(run: Run) -> bool:
+    """True while the run may still do something."""
+    return run.state not in ENDED
+
+
+def _title(run: Run) -> str:
+    label = " · 🧪 sandbox" if run.sandbox else ""
+    return f"*{limits.brief(run.workflow, 100)}* · {state_words(run)}{label}"
+
+
+def state_words(run: Run) -> str:
+    """Where the run stands, as a mark and a word."""
+    if run.stop_requested and is_alive(run):
+        return "🛑 stopping"
+    return _STATE[run.state]
+
+
+def _asked(run: Run) -> list[Block]:
+    said = f": {limits.brief(run.request.text, 300)}" if run.request.text else ""
+    by = {"schedule": "Scheduled by", "cli": "Started on the command line by"}.get(run.request.origin, "Asked by")
+    return [limits.context(f"{by} {limits.person(run.request.requester)}{said}")]
+
+
+def _plan(run: Run) -> list[Block]:
+    if not run.steps:
+        return []
+    lead = f"*Plan*: {limits.brief(run.plan_summary, 300)}" if run.plan_summary else "*Plan*"
+    lines = [_step_line(number, step) for number, step in enumerate(run.steps[:_MOST_STEPS], 1)]
+    if len(run.steps) > _MOST_STEPS:
+        lines.append(f"… and {len(run.steps) - _MOST_STEPS} more steps")
+    return [limits.section(part) for part in _within(limits.MOST_SECTION, [lead, *lines])]
+
+
+def _step_line(number: int, step: StepView) -> str:
+    more = step.note
+    if not more and step.state is StepState.PLANNED and step.who:
+        more = f"{step.who} must agree"
+    tail = f" — {limits.brief(more, _MOST_NOTE)}" if more else ""
+    return f"{number}. {_STEP[step.state]} · {limits.brief(step.summary, _MOST_NOTE)}{tail}"
+
+
+def _within(most: int, lines: list[str]) -> list[str]:
+    parts = [lines[0]]
+    for line in lines[1:]:
+        if len(parts[-1]) + len(line) + 1 > most:
+            parts.append(line)
+        else:
+            parts[-1] += f"\n{line}"
+    return parts
+
+
+def _news(run: Run) -> list[Block]:
+    blocks: list[Block] = []
+    if run.state is RunState.WAITING and run.waiting:
+        lines = [f"⏳ *Waiting for*: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:5]]
+        blocks += [limits.section(part) for part in _within(limits.MOST_SECTION, lines)]
+    if run.outcome:
+        blocks.append(limits.section(f"*Outcome*: {limits.brief(run.outcome, 1000)}"))
+    return blocks
+
+
+def _figures(run: Run) -> list[str]:
+    lines = [f"`{limits.escape(run.run_id)}`"]
+    if run.predicted:
+        lines.append(f"Predicted: {limits.brief(run.predicted, 200)}")
+    if run.reasoned_by:
+        lines.append(_reasoner(run.reasoned_by))
+    if run.figures:
+        lines.append(f"Spend: {_spend(run.figures)}")
+    return lines
+
+
+def _reasoner(name: str) -> str:
+    if name == "rules":
+        return "Understood by rules, no model"
+    return f"Understood by {limits.brief(name, 100)}"
+
+
+def _spend(figures: Mapping[str, Any]) -> str:
+    said = [f"{name.replace('_', ' ')} {value}" for name, value in sorted(figures.items())]
+    return limits.brief(", ".join(said), 300)
+
+
+def _stop_button(run: Run) -> Block:
+    sure = limits.confirm(
+        "Stop this run?",
+        "What is done stays done. Nothing new is started, and what still waits for a person is cancelled.",
+        yes="Stop it",
+        no="Let it go on",
+        style="danger",
+    )
+    return limits.button("Stop", STOP, run.run_id, confirm=sure)
+
+
+def _text(run: Run) -> str:
+    label = "[sandbox] " if run.sandbox else ""
+    whom = limits.person(run.request.requester)
+    parts = [f"{label}{limits.brief(run.workflow, 100)} for {whom}: {state_words(run)}."]
+    if run.plan_summary:
+        parts.append(f"Plan: {limits.brief(run.plan_summary, 300)}")
+    if run.state is RunState.WAITING:
+        parts += [f"Waiting for: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:3]]
+    if run.outcome:
+        parts.append(f"Outcome: {limits.brief(run.outcome, 1000)}")
+    return " ".join(parts)

@@ -1,0 +1,84 @@
+"""Buttons on cards: Approve and Stop are deliveries; Reject and Details open a modal while their trigger lives."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from actions.approval import ApprovalView
+from bot.delivery import Delivery, Sender
+from bot.pointer import Pointer
+from bot.slack.blocks import approval_card
+from bot.slack.blocks.run_card import STOP
+from bot.slack.payload import Body, part, text
+
+LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
+
+#: Buttons whose click is an answer by itself.
+DELIVERED = frozenset({approval_card.APPROVE, STOP})
+_OURS = re.compile(r"^(approval|run)\.")
+
+
+def read(body: Body) -> Delivery | None:
+    """The click as a delivery; None for a button that only opens a modal."""
+    pressed = body["actions"][0]
+    if pressed.get("action_id") not in DELIVERED:
+        return None
+    channel, thread_ts = place_of(body)
+    return Delivery(
+        delivery_id=f"click:{body['trigger_id']}",
+        kind="click",
+        sender=sender_of(body),
+        workspace=text(part(body, "team"), "id") or text(part(body, "user"), "team_id"),
+        channel=channel,
+        thread_ts=thread_ts or None,
+        press=pressed["action_id"],
+        value=text(pressed, "value"),
+    )
+
+
+def sender_of(body: Body) -> Sender:
+    """Who pressed or submitted, as Slack says."""
+    user, team = part(body, "user"), part(body, "team")
+    enterprise = text(part(body, "enterprise"), "id") or text(team, "enterprise_id")
+    return Sender(user["id"], text(user, "team_id") or text(team, "id"), enterprise or None)
+
+
+def place_of(body: Body) -> tuple[str, str]:
+    """The channel, and the thread in it, where the pressed button stands; empty where there is none."""
+    container = part(body, "container")
+    return text(container, "channel_id") or text(part(body, "channel"), "id"), text(container, "thread_ts")
+
+
+def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval) -> None:
+    """Acknowledge our buttons, and open the modals of those that have one."""
+
+    async def on_button(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        pressed = body["actions"][0]
+        if pressed["action_id"] == approval_card.REJECT:
+            modal = approval_card.reject_view(_metadata(body, pressed))
+            await client.views_open(trigger_id=body["trigger_id"], view=modal)
+        elif pressed["action_id"] == approval_card.DETAILS:
+            await _show_details(body, pressed)
+
+    async def _show_details(body: dict[str, Any], pressed: dict[str, Any]) -> None:
+        # The trigger lives for 3 s: first the empty modal, then what takes a query.
+        opened: Any = await client.views_open(trigger_id=body["trigger_id"], view=approval_card.loading_view())
+        view = await load_approval(Pointer.parse(text(pressed, "value")).approval_id)
+        metadata = _metadata(body, pressed) if view is None else _metadata_of(body, approval_card.value_of(view))
+        modal = approval_card.missing_view() if view is None else approval_card.details_view(view, metadata)
+        await client.views_update(view_id=opened["view"]["id"], view=modal)
+
+    app.action(_OURS)(on_button)
+
+
+def _metadata(body: Body, pressed: Body) -> str:
+    return _metadata_of(body, text(pressed, "value"))
+
+
+def _metadata_of(body: Body, value: str) -> str:
+    """The button's value, and where its card stands: that is where the answer to the modal goes."""
+    return " ".join([value, *place_of(body)]).strip()

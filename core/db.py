@@ -1,0 +1,155 @@
+"""The home of psycopg: a pool, transactions, and a bell that rings when another process commits."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from core.errors import DatabaseUnusable
+
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+Row = DictRow
+DatabaseError = psycopg.Error
+UniqueViolation = psycopg.errors.UniqueViolation
+
+#: Raised by graphs.fence(): the run has a newer owner.
+FENCED = "CS001"
+
+#: Where unqualified names are looked for: only the third parties' own tables are ever unqualified.
+SEARCH_PATH = "langgraph,engine,public"
+
+__all__ = [
+    "FENCED",
+    "Connection",
+    "Database",
+    "DatabaseError",
+    "Pool",
+    "Row",
+    "UniqueViolation",
+    "connect",
+    "is_fenced",
+    "is_outage",
+    "jsonb",
+    "open_database",
+    "sql",
+    "where",
+    "with_search_path",
+]
+
+log = logging.getLogger(__name__)
+
+
+def jsonb(value: Any) -> Jsonb:
+    """`value` as a jsonb parameter."""
+    return Jsonb(value)
+
+
+def is_fenced(error: BaseException) -> bool:
+    """True when `error` says that the run this process was advancing has a newer owner."""
+    return isinstance(error, psycopg.Error) and error.sqlstate == FENCED
+
+
+def is_outage(error: BaseException) -> bool:
+    """True when `error` says that the database could not be reached, rather than that a statement was wrong."""
+    return isinstance(error, psycopg.OperationalError | PoolTimeout | psycopg.InterfaceError)
+
+
+def with_search_path(url: str) -> str:
+    """The same database with the third parties' schemas on the search path (a startup option of the connection)."""
+    parts = urlsplit(url)
+    option = "options=" + quote(f"-c search_path={SEARCH_PATH}")
+    return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
+
+
+class Database:
+    """One Postgres database behind a pool of autocommit connections."""
+
+    def __init__(self, url: str, pool: Pool) -> None:
+        self.url = url
+        self.pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """A pooled connection in autocommit mode: each statement is its own transaction."""
+        async with self.pool.connection() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """A pooled connection inside one transaction: all of it is committed, or none."""
+        async with self.pool.connection() as conn, conn.transaction():
+            yield conn
+
+    async def listen(self, channels: Sequence[str], ring: Callable[[], None]) -> None:
+        """Call `ring` after each NOTIFY on `channels`, and after each reconnect, until cancelled."""
+        while True:
+            try:
+                async with await AsyncConnection.connect(self.url, autocommit=True) as conn:
+                    for channel in channels:
+                        await conn.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                    ring()
+                    async for _ in conn.notifies():
+                        ring()
+            except psycopg.Error as error:
+                log.warning("lost the bell's connection, trying again: %s", error)
+            await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def open_database(url: str, *, min_size: int = 2, max_size: int = 16) -> AsyncGenerator[Database]:
+    """A database whose pool is open inside the block; raises DatabaseUnusable when it does not answer in 15 s."""
+    pool: Pool = AsyncConnectionPool(
+        with_search_path(url),
+        connection_class=AsyncConnection[DictRow],
+        min_size=min_size,
+        max_size=max_size,
+        timeout=15,
+        open=False,
+        check=_check,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+    )
+    try:
+        await pool.open(wait=True, timeout=15)
+    except PoolTimeout as error:
+        await pool.close()
+        raise DatabaseUnusable(
+            f"Postgres at {where(url)} did not answer in 15 s. Start it, or correct DATABASE_URL."
+        ) from error
+    try:
+        yield Database(url, pool)
+    finally:
+        await pool.close()
+
+
+async def _check(conn: Connection) -> None:
+    await conn.execute("select 1")
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[Connection]:
+    """One connection of its own, autocommit, for migrations and checks; raises DatabaseUnusable."""
+    try:
+        conn = await AsyncConnection[DictRow].connect(
+            with_search_path(url), autocommit=True, row_factory=dict_row, connect_timeout=10
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseUnusable(
+            f"Postgres at {where(url)} cannot be reached ({str(error).strip()}). Start it, or correct DATABASE_URL."
+        ) from error
+    async with conn:
+        yield conn
+
+
+def where(url: str) -> str:
+    """The address of a database URL without user or password, for people to read."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"

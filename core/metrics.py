@@ -1,0 +1,40 @@
+"""What this installation counts, by the glossary's names, for /metrics."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 28800)
+
+
+class Metrics:
+    """Counters and histograms of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.deliveries = self._counter("deliveries", "Deliveries received", "kind", "outcome")
+        self.runs_started = self._counter("runs_started", "Runs started", "workflow", "origin")
+        self.runs_ended = self._counter("runs_ended", "Runs that reached an end state", "workflow", "state")
+        self.run_seconds = self._histogram("run_seconds", "From request to end state", "workflow")
+        self.effects = self._counter("effects", "Attempts by outcome", "action", "outcome")
+        self.effect_seconds = self._histogram("effect_seconds", "Duration of one attempt", "action")
+        self.in_doubt = self._counter("in_doubt", "Attempts that left no receipt", "action")
+        self.decisions = self._counter("decisions", "Policy decisions", "action", "verdict")
+        self.approvals = self._counter("approvals", "Approvals by how they ended", "action", "state")
+        self.approval_seconds = self._histogram("approval_seconds", "From card to decision", "action")
+        self.clicks_refused = self._counter("clicks_refused", "Clicks that decided nothing", "reason")
+        self.retries = self._counter("retries", "Things tried again", "what")
+        self.fires = self._counter("fires", "Fires claimed", "outcome")
+        self.outbox_sent = self._counter("outbox_sent", "Outbox rows by outcome", "kind", "outcome")
+        self.outbox_seconds = self._histogram("outbox_seconds", "From owed to sent", "kind")
+        self.model_calls = self._counter("model_calls", "Model calls", "purpose", "model", "outcome")
+        self.model_tokens = self._counter("model_tokens", "Tokens used", "purpose", "model", "direction")
+        self.model_cost = self._counter("model_cost_usd", "Cost of model calls in USD", "purpose", "model")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"countersign_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"countersign_{name}", text, labels, registry=self.registry, buckets=_SECONDS)
+
+    def page(self) -> bytes:
+        """The Prometheus text page."""
+        return generate_latest(self.registry)

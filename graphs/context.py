@@ -1,0 +1,103 @@
+"""What a node may use: trusted records, the rulebook, a reasoner, and one guarded way to act."""
+
+from dataclasses import dataclass
+
+from langgraph.types import interrupt
+from pydantic import BaseModel
+
+from actions.action import Catalogue
+from actions.gateway import Caller, Consent, Declined, Done, Failed, Gateway, Guard, Outcome, Parked
+from actions.policy import Decision, Rules
+from actions.records import Records
+from core.db import Database
+from graphs.plan import Plan, Step
+from graphs.reasoner import Reasoner
+from graphs.run import Run, StepState, StepView, Waiting
+from graphs.store import RunStore
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run's view of the installation."""
+
+    run: Run
+    guard: Guard
+    database: Database
+    store: RunStore
+    gateway: Gateway
+    catalogue: Catalogue
+    rules: Rules
+    records: Records
+    reasoner: Reasoner
+
+    @property
+    def caller(self) -> Caller:
+        """On whose behalf this run acts."""
+        run = self.run
+        return Caller(
+            run.run_id, run.request.workspace, run.workflow, run.request.requester, run.conversation, self.guard
+        )
+
+    def preview(self, step: Step) -> Decision:
+        """What policy says to this step now, without writing anything."""
+        return self.gateway.preview(step.action, self._args(step), caller=self.caller, origins=step.origin_of())
+
+    async def consent(self, step: Step) -> Consent:
+        """Ask whoever must agree to this step, if nobody was asked yet, and say how it stands; sends nothing."""
+        return await self.gateway.consent(
+            step.action,
+            self._args(step),
+            step=step.key,
+            caller=self.caller,
+            origins=step.origin_of(),
+            evidence=step.evidence,
+        )
+
+    async def act(self, step: Step) -> Done | Declined | Failed:
+        """Perform this step once per run and key, pausing the run while it must wait. One `act` per node."""
+        outcome = await self._perform(step)
+        while isinstance(outcome, Parked):
+            await self.wait_for(step, outcome)
+            outcome = await self._perform(step)
+        return outcome
+
+    async def wait_for(self, step: Step, parked: Parked) -> None:
+        """Show what the step waits for and pause the run; returns once the runner thinks it may go on."""
+        state = StepState.IN_DOUBT if parked.kind == "in_doubt" else StepState.WAITING
+        await self.show(step.key, state, parked.text)
+        interrupt(Waiting(kind=parked.kind, subject_id=parked.subject_id, text=parked.text).model_dump())
+
+    async def _perform(self, step: Step) -> Outcome:
+        return await self.gateway.perform(
+            step.action,
+            self._args(step),
+            step=step.key,
+            caller=self.caller,
+            origins=step.origin_of(),
+            evidence=step.evidence,
+        )
+
+    def _args(self, step: Step) -> BaseModel:
+        action = self.catalogue.get(step.action)
+        assert action is not None, "verification lets only registered actions pass"
+        return action.parse(step.args)
+
+    async def propose(self, steps: list[StepView], plan: Plan, *, predicted: str, reasoned_by: str) -> None:
+        """Write the verified plan to the run, so that its card shows it."""
+        run = self.run
+        async with self.database.transaction() as conn:
+            await self.store.set_plan(
+                conn,
+                run.run_id,
+                run.epoch,
+                steps,
+                plan.summary,
+                predicted=predicted,
+                reasoned_by=reasoned_by,
+                sandbox=self.gateway.only_pretends(step.action for step in plan.steps),
+            )
+
+    async def show(self, key: str, state: StepState, note: str) -> None:
+        """Write how far one step has come, so that the run's card shows it."""
+        async with self.database.transaction() as conn:
+            await self.store.set_step(conn, self.run.run_id, self.run.epoch, key=key, state=state, note=note)

@@ -1,0 +1,136 @@
+"""One execution of a workflow, from its request to an end state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import CountersignError
+from core.ids import RunId
+from core.outbox import Conversation
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    READY = "ready"
+    """Runnable, or being advanced right now."""
+    WAITING = "waiting"
+    """Checkpointed; nobody works on it until something it waits for happens."""
+    DONE = "done"
+    REFUSED = "refused"
+    """A rule, a policy or a person said no; nothing that was asked for has happened."""
+    FAILED = "failed"
+    STOPPED = "stopped"
+    NEEDS_ATTENTION = "needs_attention"
+    """Advanced again and again without progress; an operator must look."""
+
+
+#: Each state with those it may follow.
+FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
+    RunState.READY: frozenset({RunState.WAITING, RunState.NEEDS_ATTENTION, RunState.READY}),
+    RunState.WAITING: frozenset({RunState.READY}),
+    RunState.DONE: frozenset({RunState.READY}),
+    RunState.REFUSED: frozenset({RunState.READY}),
+    RunState.FAILED: frozenset({RunState.READY}),
+    RunState.STOPPED: frozenset({RunState.READY, RunState.WAITING, RunState.NEEDS_ATTENTION}),
+    RunState.NEEDS_ATTENTION: frozenset({RunState.READY}),
+}
+
+ENDED = frozenset({RunState.DONE, RunState.REFUSED, RunState.FAILED, RunState.STOPPED})
+
+
+class RunStopped(CountersignError):
+    """Somebody stopped this run; it may finish what is in flight and start nothing new."""
+
+
+class Request(BaseModel):
+    """Something asked of the team, with the delivery id that makes repeats harmless."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace: str
+    enterprise: str | None = None
+    requester: str
+    """Slack user id of who asked; for a schedule, of its owner."""
+    origin: Literal["command", "mention", "schedule", "cli"]
+    workflow: str
+    text: str = ""
+    """What the person wrote after the workflow's name; a member's words, never instructions to code."""
+    delivery_id: str
+    """Unique; a second request with the same id is the same request."""
+
+
+class StepState(StrEnum):
+    """How far one step of the plan has come."""
+
+    PLANNED = "planned"
+    WAITING = "waiting"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    SKIPPED = "skipped"
+
+
+class StepView(BaseModel):
+    """One line of the plan as people see it."""
+
+    key: str
+    action: str
+    summary: str
+    effect: str
+    verdict: str
+    """`allow`, `require_approval` or `deny`, as policy saw it when the plan was verified."""
+    who: str = ""
+    """Who must agree, in words, where somebody must."""
+    state: StepState = StepState.PLANNED
+    note: str = ""
+    """The receipt, the reason, or what it waits for, in words."""
+
+
+class Waiting(BaseModel):
+    """What a parked run waits for."""
+
+    kind: Literal["approval", "delivery", "in_doubt"]
+    subject_id: str
+    """The approval, or the intent."""
+    text: str
+    """For people: what, and for whom."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stored run."""
+
+    run_id: RunId
+    workflow: str
+    workflow_version: int
+    state: RunState
+    epoch: int
+    wakes: int
+    """Rises with every wake; a run that was woken while being advanced is not parked."""
+    stalls: int
+    """Advances in a row without progress."""
+    stop_requested: bool
+    request: Request
+    conversation: Conversation
+    steps: list[StepView]
+    plan_summary: str
+    waiting: list[Waiting]
+    outcome: str
+    """How it ended, in words."""
+    reasoned_by: str
+    """Which reasoner and model understood the request."""
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    sandbox: bool = False
+    """True when its effects only reach sandbox connectors."""
+    predicted: str = ""
+    """Predicted time and cost in words, or `no history yet`."""
+    figures: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Tokens and cost so far."""

@@ -1,0 +1,168 @@
+"""Takes a run as far as it can go now: to its end, or to what it must wait for."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, StateSnapshot
+
+from core.db import Connection, Database
+from core.ids import RunId
+from core.log import about_run
+from core.metrics import Metrics
+from graphs.checkpoints import FencedSaver, OpenSaver
+from graphs.run import ENDED, Run, RunState, RunStopped, Waiting
+from graphs.store import RunGuard, RunStore
+from graphs.workflow import Workflow, Workflows
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+_STOPPED = "Stopped on request. What had happened before that stands; nothing new was started."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What runs need from the rest of the installation."""
+
+    make_context: Callable[[Run, RunGuard], Any]
+    """The object nodes get as `runtime.context`."""
+    is_settled: Callable[[Waiting], Awaitable[bool]]
+    """True when a run may go on past this."""
+    on_ended: Callable[[Connection, RunId], Awaitable[None]]
+    """Cancels what an ended run still waits for, in the transaction that ends it."""
+
+
+class Runner:
+    """Advances runs, each as its newest owner; safe to call at any time, any number of times."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: RunStore,
+        *,
+        workflows: Workflows,
+        surroundings: Surroundings,
+        metrics: Metrics,
+        stalls_allowed: int = 5,
+        open_saver: OpenSaver = FencedSaver,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._workflows = workflows
+        self._surroundings = surroundings
+        self._metrics = metrics
+        self._stalls_allowed = stalls_allowed
+        self._open_saver = open_saver
+
+    async def advance(self, run_id: RunId) -> None:
+        """Advance the run until it has ended or waits; an unexpected error of a node is raised, to be tried again."""
+        with about_run(run_id):
+            while (run := await self._store.begin(run_id)) is not None:
+                if await self._advance(run):
+                    return
+
+    async def _advance(self, run: Run) -> bool:
+        """True when the run rests; False when it was woken meanwhile and must look again."""
+        workflow = self._workflows.get(run.workflow, run.workflow_version)
+        if workflow is None:
+            return await self._without_workflow(run)
+        if run.stalls > self._stalls_allowed and not run.stop_requested:
+            return await self._give_up(run)
+        guard = RunGuard(run.run_id, run.epoch)
+        saver = self._open_saver(self._database, guard)
+        try:
+            found = await self._walk(run, guard, workflow.build().compile(checkpointer=saver))
+        except RunStopped:
+            return await self._stop(run, saver)
+        if _has_ended(found):
+            state, outcome = _ending(workflow, found)
+            return await self._end(run, saver, state, outcome)
+        if run.stop_requested:
+            return await self._stop(run, saver)
+        return await self._store.park(run, _waiting(found))
+
+    async def _walk(self, run: Run, guard: RunGuard, graph: Graph) -> StateSnapshot:
+        """Where the graph stands after everything that can be done now was done."""
+        config: RunnableConfig = {"configurable": {"thread_id": run.run_id}, "recursion_limit": 200}
+        found = await graph.aget_state(config)
+        # What is answered is asked of our own tables every time: an answer given earlier may be of another question,
+        # and LangGraph forgets one when the process dies before the node has ended.
+        answers = await self._answers(found)
+        if found.created_at is None:
+            if run.stop_requested:
+                raise RunStopped(_STOPPED)
+            given: Any = {"case": {}}
+        elif answers:
+            given = Command(resume=answers)
+        elif _is_interrupted_midway(found):
+            given = None
+        else:
+            return found
+        context = self._surroundings.make_context(run, guard)
+        await graph.ainvoke(given, config, context=context, durability="sync")
+        return await graph.aget_state(config)
+
+    async def _answers(self, found: StateSnapshot) -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        for question in found.interrupts:
+            waiting = Waiting.model_validate(question.value)
+            if await self._surroundings.is_settled(waiting):
+                answers[question.id] = {"settled": waiting.subject_id}
+        return answers
+
+    async def _without_workflow(self, run: Run) -> bool:
+        if run.stop_requested:
+            return await self._stop(run, self._open_saver(self._database, RunGuard(run.run_id, run.epoch)))
+        why = (
+            f"This run needs version {run.workflow_version} of {run.workflow}, which is not installed here."
+            " An operator must bring that version back, or stop the run."
+        )
+        await self._store.needs_attention(run, why)
+        return True
+
+    async def _give_up(self, run: Run) -> bool:
+        why = (
+            f"I tried {self._stalls_allowed} times to go on with {run.workflow} and got no further, so I stopped"
+            f" trying. Nothing is lost: an operator should look at the log of {run.run_id}, then try again or stop it."
+        )
+        log.error("no progress in %d advances; an operator must look", self._stalls_allowed)
+        await self._store.needs_attention(run, why)
+        return True
+
+    async def _stop(self, run: Run, saver: FencedSaver) -> bool:
+        return await self._end(run, saver, RunState.STOPPED, _STOPPED)
+
+    async def _end(self, run: Run, saver: FencedSaver, state: RunState, outcome: str) -> bool:
+        # Before the end is stored: a run that has ended is never begun again, and so would never be pruned.
+        await saver.keep_newest()
+        async with self._database.transaction() as conn:
+            await self._surroundings.on_ended(conn, run.run_id)
+            took = await self._store.finish(conn, run, state, outcome)
+        self._metrics.runs_ended.labels(run.workflow, state.value).inc()
+        self._metrics.run_seconds.labels(run.workflow).observe(took.total_seconds())
+        return True
+
+
+def _has_ended(found: StateSnapshot) -> bool:
+    return found.created_at is not None and not found.next
+
+
+def _is_interrupted_midway(found: StateSnapshot) -> bool:
+    """True when a node neither finished nor waits: its process died, or it failed."""
+    return bool(found.next) and any(not task.interrupts and task.result is None for task in found.tasks)
+
+
+def _ending(workflow: Workflow, found: StateSnapshot) -> tuple[RunState, str]:
+    ended: Mapping[str, Any] | None = found.values["case"].get("ended")
+    if ended is None or ended["state"] not in ENDED:
+        return RunState.FAILED, f"{workflow.name} came to its end without saying how. Its author must correct it."
+    return RunState(ended["state"]), ended["text"]
+
+
+def _waiting(found: StateSnapshot) -> list[Waiting]:
+    return [Waiting.model_validate(question.value) for question in found.interrupts]

@@ -1,0 +1,255 @@
+"""The walk all workflows share: gather, plan, verify, agree, execute, report, learn."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+
+from actions.gateway import Declined, Done, Failed, Parked
+from actions.policy import Decision, Verdict
+from graphs.context import RunContext
+from graphs.plan import NoPlan, Plan, Step
+from graphs.run import RunState, StepState, StepView
+from graphs.verify import faults_of, predicted, view_of
+
+Facts = dict[str, Any]
+
+#: Slack takes messages of up to 4,000 characters.
+LONGEST_REPORT = 3900
+
+
+class Walked(TypedDict):
+    """The state of a walk: one JSON object, so that nothing of it stands outside the sealed channel."""
+
+    case: dict[str, Any]
+
+
+Node = Callable[[Walked, Runtime[RunContext]], Coroutine[Any, Any, Walked]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one step ended: with a receipt as `result`, or for the reason in `text`."""
+
+    state: StepState
+    text: str
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a workflow supplies; everything between is the spine's."""
+
+    gather: Callable[[str, RunContext], Awaitable[Facts]]
+    """Read-only: understand the request and look up trusted records; raises NoPlan."""
+    plan: Callable[[Facts, RunContext], Awaitable[Plan]]
+    """From facts to typed steps; raises NoPlan with the rule that says so."""
+    report: Callable[[Facts, Sequence[tuple[Step, Ended]]], str]
+    """What the conversation is told once all steps have ended."""
+    actions: tuple[str, ...]
+    """The only actions a plan may contain, fixed before any untrusted text is read."""
+
+
+def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
+    """The uncompiled graph of this walk; each node is one super-step."""
+    graph: StateGraph[Walked, RunContext, Walked, Walked] = StateGraph(Walked, context_schema=RunContext)
+    nodes: dict[str, Node] = {
+        "gather": _gather(walk),
+        "plan": _plan(walk),
+        "verify": _verify(walk),
+        "agree": _agree,
+        "execute": _execute,
+        "report": _report(walk),
+        "learn": _learn,
+    }
+    for name, node in nodes.items():
+        graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
+    graph.add_edge(START, "gather")
+    for before, after in (("gather", "plan"), ("plan", "verify"), ("verify", "agree")):
+        graph.add_conditional_edges(before, _has_ended, {True: "learn", False: after})
+    graph.add_edge("agree", "execute")
+    graph.add_conditional_edges("execute", _has_steps_left, {True: "agree", False: "report"})
+    graph.add_edge("report", "learn")
+    graph.add_edge("learn", END)
+    return graph
+
+
+def _has_ended(state: Walked) -> bool:
+    return "ended" in state["case"]
+
+
+def _has_steps_left(state: Walked) -> bool:
+    return len(state["case"]["results"]) < len(state["case"]["plan"]["steps"])
+
+
+def _with(state: Walked, **more: Any) -> Walked:
+    return {"case": {**state["case"], **more}}
+
+
+def _ended(state: Walked, how: RunState, text: str) -> Walked:
+    return _with(state, ended={"state": how, "text": text})
+
+
+def _no_plan(state: Walked, error: NoPlan) -> Walked:
+    named = f" (rule {error.rule})" if error.rule else ""
+    return _ended(state, RunState.REFUSED, f"{error.text}{named}")
+
+
+def _gather(walk: Walk) -> Node:
+    async def gather(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+        context = runtime.context
+        try:
+            facts = await walk.gather(context.run.request.text, context)
+        except NoPlan as error:
+            return _no_plan(state, error)
+        return _with(state, facts=facts)
+
+    return gather
+
+
+def _plan(walk: Walk) -> Node:
+    async def plan(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+        try:
+            made = await walk.plan(state["case"]["facts"], runtime.context)
+        except NoPlan as error:
+            return _no_plan(state, error)
+        return _with(state, plan=made.model_dump(mode="json"))
+
+    return plan
+
+
+def _verify(walk: Walk) -> Node:
+    async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+        context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
+        faults = faults_of(plan, context.catalogue, walk.actions)
+        if faults:
+            text = " ".join(fault.text for fault in faults)
+            return _ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
+        decisions = {step.key: context.preview(step) for step in plan.steps}
+        # What may run alone goes first: nobody waits for an answer about somebody else's step.
+        plan.steps.sort(key=lambda step: _group_waits(plan, decisions, step))
+        await context.propose(
+            [_view(context, step, decisions[step.key]) for step in plan.steps],
+            plan,
+            predicted=predicted(await context.store.history(context.run.workflow)),
+            reasoned_by=state["case"]["facts"].get("reasoned_by", ""),
+        )
+        denied = [step for step in plan.steps if decisions[step.key].verdict is Verdict.DENY]
+        if denied:
+            decision = decisions[denied[0].key]
+            reasons = " ".join(decision.reasons)
+            return _ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        return _with(state, plan=plan.model_dump(mode="json"), results=[])
+
+    return verify
+
+
+def _group_waits(plan: Plan, decisions: Mapping[str, Decision], step: Step) -> bool:
+    members = [other for other in plan.steps if other.group == step.group]
+    return any(decisions[member.key].verdict is not Verdict.ALLOW for member in members)
+
+
+def _view(context: RunContext, step: Step, decision: Decision) -> StepView:
+    action = context.catalogue.get(step.action)
+    assert action is not None
+    return view_of(step, action, decision, context.rules)
+
+
+async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+    """Ask about every step that needs a person, all at once; pause until the next group of steps is decided.
+
+    No step of a group begins before all of the group is agreed, so a rejection never finds half of it done.
+    """
+    context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
+    left = plan.steps[len(state["case"]["results"]) :]
+    for step in left:
+        consent = await context.consent(step)
+        if isinstance(consent, Parked):
+            await context.show(step.key, StepState.WAITING, consent.text)
+    for step in _group_of(left, left[0]):
+        while isinstance(consent := await context.consent(step), Parked):
+            await context.wait_for(step, consent)
+    return state
+
+
+async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+    """One step per super-step, one act per node."""
+    context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
+    step = plan.steps[len(results)]
+    reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
+    ended = await _passed_over(context, step, reason) if reason else _ended_by(await context.act(step))
+    await context.show(step.key, ended.state, ended.text)
+    return _with(state, results=[*results, {"state": ended.state, "text": ended.text, "result": ended.result}])
+
+
+async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
+    own = await context.consent(step)
+    if isinstance(own, Declined):
+        return Ended(StepState.REFUSED, own.text, {})
+    return Ended(StepState.SKIPPED, reason, {})
+
+
+def _group_of(steps: Sequence[Step], step: Step) -> list[Step]:
+    return [other for other in steps if other.key == step.key or (step.group and other.group == step.group)]
+
+
+def _broken(plan: Plan, results: list[dict[str, Any]], step: Step) -> str:
+    """Why this step cannot follow, where an earlier one of its group did not happen."""
+    before = zip(plan.steps, results, strict=False)
+    gone = any(step.group and other.group == step.group and found["state"] != StepState.DONE for other, found in before)
+    return "not begun: a step it depends on did not happen" if gone else ""
+
+
+async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step) -> str:
+    """Why this step is not begun, where a later one of its group was declined."""
+    for other in _group_of(left, step):
+        if other.key != step.key and isinstance(await context.consent(other), Declined):
+            return "not begun: a step that belongs to it was declined"
+    return ""
+
+
+def _ended_by(outcome: Done | Declined | Failed) -> Ended:
+    match outcome:
+        case Done(result, text):
+            return Ended(StepState.DONE, text, dict(result))
+        case Declined(_, text):
+            return Ended(StepState.REFUSED, text, {})
+        case Failed(text):
+            return Ended(StepState.FAILED, text, {})
+
+
+def _report(walk: Walk) -> Node:
+    async def report(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+        context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
+        results = [
+            (step, Ended(StepState(found["state"]), found["text"], found["result"]))
+            for step, found in zip(plan.steps, state["case"]["results"], strict=True)
+        ]
+        text = _fitting("\n".join([walk.report(state["case"]["facts"], results), *plan.notes]))
+        await context.act(_message(context, text))
+        return _with(_ended(state, _end_state(results), text), told=True)
+
+    return report
+
+
+def _fitting(text: str) -> str:
+    return text if len(text) <= LONGEST_REPORT else f"{text[: LONGEST_REPORT - 40]}\n… the rest is on the run's card."
+
+
+def _message(context: RunContext, text: str) -> Step:
+    conversation = context.run.conversation
+    return Step(key="report", action="message.post", args={**conversation.to_json(), "text": text})
+
+
+def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
+    states = {ended.state for _, ended in results}
+    if StepState.FAILED in states:
+        return RunState.FAILED
+    return RunState.DONE if StepState.DONE in states else RunState.REFUSED
+
+
+async def _learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+    """Nothing is learned from a run but how long it took; the runner writes that when it finishes the run."""
+    return state

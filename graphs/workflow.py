@@ -1,0 +1,41 @@
+"""Declaring a workflow: its nodes and edges, its name and version; the plumbing is the spine's and the runner's."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import StateGraph
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A declared, versioned graph with a purpose.
+
+    `build` gives the uncompiled graph; its state is one JSON object under the key `case`.
+    """
+
+    name: str
+    version: int
+    purpose: str
+    usage: str
+    """How a person asks for it, after the workflow's name."""
+    examples: tuple[str, ...]
+    """Sentences that mean this workflow, for `ask`."""
+    build: Callable[[], StateGraph[Any, Any, Any, Any]]
+
+
+class Workflows:
+    """The workflows of this installation, by name and version."""
+
+    def __init__(self, workflows: Iterable[Workflow]) -> None:
+        self._all = {(workflow.name, workflow.version): workflow for workflow in workflows}
+
+    def get(self, name: str, version: int | None = None) -> Workflow | None:
+        """That version of the workflow, or its newest; None when there is none."""
+        if version is not None:
+            return self._all.get((name, version))
+        return max((w for w in self._all.values() if w.name == name), key=lambda w: w.version, default=None)
+
+    def names(self) -> list[str]:
+        """The names, in order."""
+        return sorted({name for name, _ in self._all})

@@ -1,0 +1,1 @@
+"""The workflows this installation can run, one file each."""

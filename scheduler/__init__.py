@@ -1,0 +1,1 @@
+"""When: standing orders that fire once."""

@@ -1,0 +1,150 @@
+"""A woken run reaches a worker, whatever was lost on the way."""
+
+import asyncio
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from core.clock import SystemClock
+from core.db import Database
+from core.ids import new_run_id
+from core.outbox import Conversation
+from graphs.run import Request, RunState
+from tests.support.engine import QUICK, ROOT, Engine, assemble, working
+
+pytest_plugins = ["tests.support.engine_fixtures"]
+
+_JOBS = "select * from engine.procrastinate_jobs order by id"
+
+
+async def test_a_woken_run_is_worked_on_to_its_end(engine: Engine) -> None:
+    async with working(engine):
+        run_id = await engine.start("plain")
+        await engine.until(run_id, RunState.DONE)
+    assert await engine.execute(_JOBS) == []
+
+
+async def test_a_wake_counts_only_once_the_callers_transaction_is_committed(engine: Engine) -> None:
+    run_id = await engine.start("plain", wake=False)
+    with pytest.raises(ZeroDivisionError):
+        async with engine.database.transaction() as conn:
+            await engine.dispatcher.wake(run_id, conn)
+            raise ZeroDivisionError
+    assert await engine.execute(_JOBS) == []
+    assert (await engine.run(run_id)).wakes == 0
+
+
+async def test_a_second_wake_leaves_the_callers_transaction_whole(engine: Engine) -> None:
+    first = await engine.start("plain")
+    run_id = new_run_id()
+    async with engine.database.transaction() as conn:
+        await engine.dispatcher.wake(first, conn)
+        await engine.dispatcher.wake(first, conn)
+        request = Request(workspace="T1", requester="U1", origin="cli", workflow="plain", delivery_id="another")
+        where = Conversation("T1", "C1")
+        assert await engine.store.create(conn, request, conversation=where, workflow_version=1, run_id=run_id)
+        await engine.dispatcher.wake(run_id, conn)
+    assert [job["queueing_lock"] for job in await engine.execute(_JOBS)] == [f"run:{first}", f"run:{run_id}"]
+
+
+async def test_a_run_whose_job_vanished_is_found(engine: Engine) -> None:
+    run_id = await engine.start("plain", wake=False)
+    async with working(engine):
+        await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_run_is_woken_at_the_hour_that_was_set(engine: Engine) -> None:
+    run_id = await engine.start("asking", wake=False)
+    await engine.runner.advance(run_id)
+    await engine.settle(run_id, 1)
+    await engine.settle(run_id, 2)
+    async with working(engine):
+        async with engine.database.transaction() as conn:
+            await engine.dispatcher.wake(run_id, conn, at=SystemClock().now() + timedelta(seconds=1))
+        await asyncio.sleep(0.4)
+        assert (await engine.run(run_id)).state is RunState.WAITING
+        await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_failing_run_is_tried_again_and_then_left_to_an_operator(engine_database: Database) -> None:
+    engine = assemble(engine_database, QUICK, stalls_allowed=2)
+    async with working(engine):
+        run_id = await engine.start("broken")
+        await engine.until(run_id, RunState.NEEDS_ATTENTION)
+    assert (await engine.done_in_the_world(run_id)).count("broke") == 3
+    assert 'countersign_retries_total{what="advance"} 3.0' in engine.metrics.page().decode()
+
+
+async def test_a_wake_does_not_wait_for_the_next_try(engine_database: Database) -> None:
+    engine = assemble(engine_database, QUICK)
+    run_id = await engine.start("plain")
+    await engine.execute("update engine.procrastinate_jobs set scheduled_at = now() + interval '1 hour'")
+    await engine.wake(run_id)
+    async with working(engine):
+        await engine.until(run_id, RunState.DONE)
+
+
+@pytest.mark.parametrize("successor", [False, True])
+async def test_the_job_of_a_dead_worker_is_given_on(engine: Engine, successor: bool) -> None:
+    run_id = await engine.start("plain")
+    await engine.execute(
+        "with dead as (insert into engine.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
+        " returning id) update engine.procrastinate_jobs set status = 'doing', worker_id = dead.id from dead"
+    )
+    if successor:
+        await engine.wake(run_id)
+        assert [job["status"] for job in await engine.execute(_JOBS)] == ["doing", "todo"]
+    async with working(engine):
+        await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_worker_takes_back_the_job_it_dropped(engine: Engine) -> None:
+    run_id = await engine.start("plain")
+    await engine.execute("update engine.procrastinate_jobs set status = 'doing'")
+    async with working(engine):
+        await asyncio.sleep(0.3)
+        await engine.execute(
+            "update engine.procrastinate_jobs set worker_id = (select max(id) from engine.procrastinate_workers)"
+        )
+        await engine.until(run_id, RunState.DONE)
+
+
+async def test_heartbeats_are_judged_only_after_long_enough_contact(engine_database: Database) -> None:
+    # After an outage every heartbeat is old; the healthy give theirs first.
+    engine = assemble(engine_database, QUICK)
+    run_id = await engine.start("gated")
+    await engine.execute(
+        "with dead as (insert into engine.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
+        " returning id) update engine.procrastinate_jobs set status = 'doing', worker_id = dead.id from dead"
+    )
+    async with working(engine):
+        await asyncio.sleep(QUICK.stalled)
+        assert await engine.done_in_the_world(run_id) == []
+        await engine.until_done(run_id, "gated")
+        await engine.execute("insert into public.gate values (true)")
+        await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_worker_outlives_the_loss_of_every_connection(engine: Engine) -> None:
+    async with working(engine):
+        before = await engine.start("gated")
+        await engine.until_done(before, "gated")
+        await engine.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        after = await engine.start("plain")
+        await engine.until(after, RunState.DONE)
+        await engine.execute("insert into public.gate values (true)")
+        await engine.until(before, RunState.DONE)
+
+
+async def test_the_engines_tables_are_made_once_by_any_number_of_processes(database_url: str) -> None:
+    code = (
+        "import asyncio, sys; from core.migrate import migrate; from tests.support.engine import ENGINE;"
+        " asyncio.run(migrate(sys.argv[1], ENGINE))"
+    )
+    starting = [subprocess.Popen([sys.executable, "-c", code, database_url], cwd=ROOT) for _ in range(3)]
+    assert [await asyncio.to_thread(process.wait, 60) for process in starting] == [0, 0, 0]

@@ -1,0 +1,1 @@
+"""The small language that tests are written in: builders, real servers, asserts."""

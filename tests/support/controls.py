@@ -1,0 +1,30 @@
+"""The controls: each is the product without one guard, so that a campaign can show that it would find the harm."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
+from core.db import Connection
+from graphs.checkpoints import FencedSaver
+from scheduler.store import ScheduleStore
+
+
+class ForgetfulFires(ScheduleStore):
+    """Lets everybody have every fire: two schedulers start two runs."""
+
+    async def claim(self, conn: Connection, schedule_id: str, fire_key: str, due: datetime) -> bool:
+        """True for whoever asks."""
+        await super().claim(conn, schedule_id, fire_key, due)
+        return True
+
+
+class UnfencedSaver(FencedSaver):
+    """Writes checkpoints for any owner, however old: two owners of a run both carry it on."""
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[Any]:
+        async with AsyncPostgresSaver._cursor(self, pipeline=pipeline) as cursor:
+            yield cursor

@@ -1,0 +1,197 @@
+"""The approval card: exactly what would happen, to whom it is shown, and what came of it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions.approval import ApprovalState
+from bot.slack.blocks import approval_card as card
+from bot.slack.blocks import limits
+from tests.support.cards import (
+    ASKED_AT,
+    DIGEST,
+    active_marks,
+    approval_view,
+    buttons,
+    faults_of,
+    modal_faults,
+    shown,
+    texts,
+)
+
+HOSTILE = {
+    "mention": "<!channel> <@U0ADA>",
+    "link": "<https://bad.example|Open the full view>",
+    "bidi": "100 \u202eDSU 000.1\u202c",
+    "hidden": "in\u200bvis\u2060ible\U000e0041",
+    "fake field": "x\nAmount: 1.00 USD\nWho may decide: anybody",
+    "many lines": "\n" * 80 + "amount: 1.00 USD",
+    "formatting": "*Approved* by ~nobody~ `digest`",
+    "escapes": "&" * 1500,
+    "long": "word " * 3000,
+    "empty": "",
+}
+PLACES: dict[str, Any] = {
+    "summary": lambda text: {"summary": text},
+    "a value": lambda text: {"fields": [("note", text)]},
+    "a label": lambda text: {"fields": [(text[:50], "v")]},
+    "evidence": lambda text: {"evidence": [text]},
+    "a reason": lambda text: {"reasons": [text]},
+    "the rule": lambda text: {"rule": text},
+    "who": lambda text: {"who": text},
+    "the rejection": lambda text: {"state": "rejected", "decided_by": "U0CLEO", "decided_at": ASKED_AT, "reason": text},
+    "the outcome": lambda text: {"state": "approved", "outcome_state": "done", "outcome": text},
+    "the requester": lambda text: {"requester": text},
+    "the account": lambda text: {"account": text},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_hostile_text_in_any_place_stays_text_and_within_the_limits(attack: str, place: str) -> None:
+    view = approval_view(**PLACES[place](HOSTILE[attack]))
+    message = card.approval_card(view)
+    assert faults_of(message) == []
+    ours = ("<@U0RITA>", "<@U0CLEO>", "<!date^")
+    assert [mark for mark in active_marks(message) if not mark.startswith(ours)] == []
+    assert not any(char in text for text in [message.text, *texts(message.blocks)] for char in "\u202e\u200b\u2060")
+    assert modal_faults(card.details_view(view, "metadata")) == []
+
+
+def test_the_card_says_everything_a_decision_needs() -> None:
+    message = card.approval_card(approval_view())
+    text = shown(message)
+    for said in (
+        "Approve: Refund 389.00 USD for #W1002?",
+        "389.00 USD",
+        "credit_card_7",
+        "sandbox",
+        "Order #W1002 was delivered",
+        "above the 200.00 USD that runs alone",
+        "refund-above-limit",
+        "an approver of tier 2 or higher",
+        "<@U0CLEO>",
+        "<@U0RITA>",
+        "0 of 1 approved",
+        "<!date^",
+        DIGEST[:16],
+        "cannot be taken back",
+    ):
+        assert said in text
+    assert DIGEST not in text
+
+
+def test_the_text_alone_carries_the_whole_decision_for_a_screen_reader() -> None:
+    text = card.approval_card(approval_view()).text
+    for said in ("Approval needed", "Refund 389.00 USD", "credit_card_7", "tier 2", "0 of 1", "2026-03-05 09:30 UTC"):
+        assert said in text
+
+
+def test_buttons_point_at_the_approval_the_revision_and_the_digest_shown() -> None:
+    found = buttons(card.approval_card(approval_view(revision=3)))
+    assert set(found) == {card.APPROVE, card.REJECT, card.DETAILS}
+    expected = f"apr_0123456789abcdefghjkmnpqrs.3.{DIGEST[:16]}"
+    assert {button["value"] for button in found.values()} == {expected}
+
+
+def test_only_what_cannot_be_taken_back_is_asked_twice() -> None:
+    assert "confirm" in buttons(card.approval_card(approval_view()))[card.APPROVE]
+    assert "confirm" not in buttons(card.approval_card(approval_view(effect="reversible")))[card.APPROVE]
+
+
+@pytest.mark.parametrize("value", ["x" * 20_000, "&" * 3000, "one\n" * 5000])
+def test_a_record_that_does_not_fit_has_no_approve_on_the_card_and_all_of_it_in_the_full_view(value: str) -> None:
+    view = approval_view(fields=[("body", value)])
+    message = card.approval_card(view)
+    assert faults_of(message) == []
+    assert set(buttons(message)) == {card.DETAILS, card.REJECT}
+    assert buttons(message)[card.DETAILS]["text"]["text"] == "Review in full"
+    modal = card.details_view(view, "metadata")
+    assert modal["callback_id"] == card.APPROVE
+    assert limits.visible(value) in "".join(texts(modal["blocks"]))
+    assert modal_faults(modal) == []
+
+
+def test_a_record_too_long_for_any_view_cannot_be_approved_in_slack() -> None:
+    modal = card.details_view(approval_view(fields=[("body", "x" * 400_000)]), "metadata")
+    assert "submit" not in modal
+    assert modal_faults(modal) == []
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.text(max_size=3000)), max_size=5), st.text(max_size=500))
+def test_an_argument_is_shown_whole_or_there_is_no_approve_on_the_card(
+    fields: list[tuple[str, str]], summary: str
+) -> None:
+    view = approval_view(fields=fields, summary=summary)
+    message = card.approval_card(view)
+    assert faults_of(message) == []
+    if card.APPROVE in buttons(message):
+        text = shown(message)
+        assert all(limits.visible(value) in text for _, value in fields)
+        assert limits.visible(summary) in text
+
+
+ENDINGS = {
+    "approved": "Approved",
+    "rejected": "Rejected",
+    "expired": "not a rejection",
+    "superseded": "has changed since",
+    "cancelled": "the run was stopped",
+    "undelivered": "Nobody has rejected it",
+}
+
+
+def test_every_state_an_approval_can_end_in_has_its_own_sentence() -> None:
+    assert {str(state) for state in ApprovalState} - {"pending"} <= set(ENDINGS)
+    lines = [card.decision_line(approval_view(state=state)) for state in ENDINGS]
+    assert len(set(lines)) == len(ENDINGS)
+
+
+@pytest.mark.parametrize(("state", "said"), ENDINGS.items())
+def test_a_card_that_is_decided_has_no_buttons_and_says_how(state: str, said: str) -> None:
+    message = card.approval_card(
+        approval_view(state=state, decided_by="U0CLEO", decided_at=ASKED_AT + timedelta(minutes=5))
+    )
+    assert buttons(message) == {}
+    assert said in shown(message)
+    assert said in message.text
+    assert faults_of(message) == []
+    assert "submit" not in card.details_view(approval_view(state=state), "metadata")
+
+
+@pytest.mark.parametrize(
+    ("outcome_state", "said"),
+    [
+        ("executing", "Being carried out now"),
+        ("done", "Done*: re_1"),
+        ("failed", "Failed after approval"),
+        ("in_doubt", "In doubt"),
+    ],
+)
+def test_after_execution_the_card_says_what_came_of_it(outcome_state: str, said: str) -> None:
+    view = approval_view(state="approved", decided_by="U0CLEO", outcome_state=outcome_state, outcome="re_1")
+    message = card.approval_card(view)
+    assert said in shown(message)
+    assert "re_1" in message.text or outcome_state == "executing"
+
+
+def test_a_rejection_shows_who_and_why() -> None:
+    view = approval_view(state="rejected", decided_by="U0CLEO", decided_at=ASKED_AT, reason="Ask the customer first")
+    text = shown(card.approval_card(view))
+    assert "<@U0CLEO>" in text
+    assert "Ask the customer first" in text
+
+
+def test_votes_that_count_are_named_until_the_quorum_is_there() -> None:
+    view = approval_view(quorum=2, votes=[("U0BEN", "approve")], eligible=["U0BEN", "U0CLEO"])
+    assert "1 of 2 approved (by <@U0BEN>)" in shown(card.approval_card(view))
+
+
+def test_the_modal_for_a_rejection_asks_for_a_reason_and_keeps_the_pointer() -> None:
+    modal = card.reject_view("apr_1.1.0123456789abcdef C0RETURNS 1.0")
+    assert modal_faults(modal) == []
+    assert modal["private_metadata"] == "apr_1.1.0123456789abcdef C0RETURNS 1.0"
+    assert modal["blocks"][0]["block_id"] == card.REASON_BLOCK

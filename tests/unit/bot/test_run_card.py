@@ -1,0 +1,86 @@
+"""The run card: what is happening, what it waits for, how it ended."""
+
+import pytest
+
+from bot.slack.blocks.run_card import STOP, run_card
+from graphs.run import RunState, StepState, Waiting
+from tests.support.cards import active_marks, buttons, faults_of, run_with, shown, step_view
+from tests.unit.bot.test_approval_card import HOSTILE
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_of_a_run_is_named_in_words(state: RunState) -> None:
+    message = run_card(run_with(state=state))
+    assert faults_of(message) == []
+    word = {"ready": "working", "needs_attention": "needs attention"}.get(state, state.value)
+    assert word in message.text
+    assert word in shown(message)
+
+
+@pytest.mark.parametrize("state", StepState)
+def test_every_state_of_a_step_is_named_in_words(state: StepState) -> None:
+    text = shown(run_card(run_with(steps=[step_view(state=state)])))
+    assert state.value.replace("_", " ") in text
+
+
+@pytest.mark.parametrize(
+    ("state", "stop_requested", "can_stop"),
+    [
+        (RunState.READY, False, True),
+        (RunState.WAITING, False, True),
+        (RunState.NEEDS_ATTENTION, False, True),
+        (RunState.WAITING, True, False),
+        (RunState.DONE, False, False),
+        (RunState.STOPPED, True, False),
+    ],
+)
+def test_stop_is_offered_while_there_is_something_to_stop(
+    state: RunState, stop_requested: bool, can_stop: bool
+) -> None:
+    found = buttons(run_card(run_with(state=state, stop_requested=stop_requested)))
+    assert (STOP in found) is can_stop
+    if can_stop:
+        assert found[STOP]["value"] == "run_0123456789"
+        assert "confirm" in found[STOP]
+
+
+def test_a_waiting_run_says_for_what_and_for_whom() -> None:
+    waiting = [Waiting(kind="approval", subject_id="apr_1", text="an approver of tier 2 to agree to the refund")]
+    message = run_card(run_with(state=RunState.WAITING, waiting=waiting))
+    assert "an approver of tier 2" in shown(message)
+    assert "an approver of tier 2" in message.text
+
+
+def test_the_card_says_who_asked_what_was_understood_how_and_what_it_costs() -> None:
+    text = shown(run_card(run_with(figures={"cost_usd": "0.02", "tokens": 900})))
+    for said in (
+        "<@U0RITA>",
+        "#W1002 the headphones, broken",
+        "no history yet",
+        "Understood by rules, no model",
+        "cost usd 0.02, tokens 900",
+        "an approver of tier 2 or higher must agree",
+        "run_0123456789",
+        "sandbox",
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_hostile_text_anywhere_stays_text_and_within_the_limits(attack: str) -> None:
+    text = HOSTILE[attack]
+    run = run_with(
+        state=RunState.WAITING,
+        steps=[step_view(summary=text, note=text, who=text)] * 60,
+        plan_summary=text,
+        waiting=[Waiting(kind="approval", subject_id="a", text=text)] * 9,
+        outcome=text,
+        reasoned_by=text,
+        predicted=text,
+        figures={"note": text},
+        request=run_with().request.model_copy(update={"text": text, "requester": text}),
+    )
+    message = run_card(run)
+    assert faults_of(message) == []
+    assert active_marks(message) == []
+    assert "and 40 more steps" in shown(message)
