@@ -204,7 +204,8 @@ class Gateway:
         """What policy says to this wish, without writing anything."""
         wish = self._wish(name, args, "preview", caller, origins or {}, [])
         if isinstance(wish, Declined):
-            return decide(None, _unregistered(name), self._rules().version)
+            version = self._rules().version
+            return Decision(Verdict.DENY, ("built-in:unregistered",), (wish.text,), None, timedelta(0), None, version)
         return wish.decision
 
     def only_pretends(self, names: Iterable[str]) -> bool:
@@ -274,7 +275,7 @@ class Gateway:
             workflow=caller.workflow,
             requester_roles=member.roles if member else frozenset(),
             amount=action.amount_of(args),
-            unendorsed=tuple(name for name in action.guarded if name in origins and not origins[name].is_trusted),
+            unendorsed=tuple(name for name in action.guarded if name not in origins or not origins[name].is_trusted),
         )
 
     async def _once(self, wish: Wish) -> Outcome | None:
@@ -471,7 +472,7 @@ class Gateway:
             )
         try:
             found = await wish.connector.find(go.intent.record, go.intent.receiver_key)
-        except Inconclusive as error:
+        except (Inconclusive, StillOpen) as error:
             await self._mark_in_doubt(wish, go, str(error))
             return await self._ask_again_later(wish, f"{wish.revision.summary}: finding out whether it happened")
         if found is None:
@@ -604,10 +605,6 @@ class _Found:
     async def send(self) -> Reply:
         """The answer of the effect that had already happened."""
         return self._reply
-
-
-def _unregistered(name: str) -> Considered:
-    return Considered(name, "", "", False, "", frozenset(), None, ())
 
 
 def _subject(intent: Intent, **more: str | None) -> dict[str, Any]:

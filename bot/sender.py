@@ -61,13 +61,14 @@ class Sender:
         clock: Clock,
         metrics: Metrics,
         on_receipt: OnReceipt,
+        pacing: Pacing | None = None,
     ) -> None:
         self._database = database
         self._outbox = Outbox(database)
         self._channel = channel
         self._cards = cards
         self._clock = clock
-        self._pacing = Pacing(clock)
+        self._pacing = pacing or Pacing(clock)
         self._metrics = metrics
         self._on_receipt = on_receipt
         self._bell = asyncio.Event()

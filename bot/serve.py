@@ -13,6 +13,7 @@ from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
 from bot.intake import Intake
+from bot.pacing import Pacing
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
 from bot.sender import Sender
@@ -121,6 +122,7 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
         clock=installation.clock,
         metrics=installation.metrics,
         on_receipt=installation.gateway.receipt_arrived,
+        pacing=Pacing(installation.clock, seconds_each=installation.settings.post_seconds),
     )
     intake = _intake(installation, side)
 

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     sandbox_settles: Literal["keyed", "probeable"] = Field("keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES")
     """Whether the sandbox systems' contract says that they honour idempotency keys."""
 
+    post_seconds: float = Field(1, gt=0, validation_alias="COUNTERSIGN_POST_SECONDS")
+    """How far apart messages to one channel are after a small burst; Slack allows about one a second."""
+
     heartbeat_seconds: float = Field(5, gt=0, validation_alias="COUNTERSIGN_HEARTBEAT_SECONDS")
     stalled_seconds: float = Field(20, gt=0, validation_alias="COUNTERSIGN_STALLED_SECONDS")
     """A worker silent for this long is taken for dead."""

@@ -38,6 +38,8 @@ class Money:
             whole = minor.to_integral_value(rounding=ROUND_HALF_EVEN)
         except InvalidOperation as error:
             raise MoneyInvalid(f"{amount!r} is not an amount. Write it like 54.04.") from error
+        if not minor.is_finite():
+            raise MoneyInvalid(f"{amount!r} is not an amount. Write it like 54.04.")
         if minor != whole:
             raise MoneyInvalid(f"{amount!r} {code} has more decimal places than {code} knows. Round it first.")
         return cls(int(whole), code)

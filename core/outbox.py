@@ -60,13 +60,15 @@ async def show_card(
 
 async def refresh_cards(conn: Connection, kind: str, subject_id: str) -> None:
     """Owe every copy of this subject's card a rendering from the row as it will be when sent."""
+    # The needless update locks a row that is owed already, so that the sender cannot render it from what was
+    # before this transaction's change, and then find nothing more owed.
     await conn.execute(
         """
         insert into core.outbox (mark, lane, kind, workspace, channel, thread_ts, root_card_id, card_id)
         select card_id || '.' || gen_random_uuid(), workspace || '/' || channel, 'card', workspace, channel,
                thread_ts, root_card_id, card_id
         from core.card where kind = %s and subject_id = %s order by created_at
-        on conflict (card_id) where state = 'owed' do nothing
+        on conflict (card_id) where state = 'owed' do update set card_id = excluded.card_id
         """,
         (kind, subject_id),
     )

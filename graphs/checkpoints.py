@@ -39,8 +39,14 @@ class FencedSaver(AsyncPostgresSaver):
 OpenSaver = Callable[[Database, RunGuard], FencedSaver]
 
 
+class _Tables(AsyncPostgresSaver):
+    # An index built concurrently waits for every other session's statement to end; the other processes that start now
+    # stand in the statement that waits for us.
+    MIGRATIONS = [statement.replace(" CONCURRENTLY", "") for statement in AsyncPostgresSaver.MIGRATIONS]  # noqa: RUF012
+
+
 async def set_up_checkpoints(url: str) -> None:
     """Make LangGraph's tables, or bring them to this release's shape; run it through `core.migrate` only."""
-    async with connect(url) as conn:
-        await conn.execute("set search_path to langgraph")
-        await AsyncPostgresSaver(conn, serde=JsonSerializer()).setup()
+    async with connect(url) as conn, conn.transaction():
+        await conn.execute("set local search_path to langgraph")
+        await _Tables(conn, serde=JsonSerializer()).setup()

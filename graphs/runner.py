@@ -13,6 +13,7 @@ from core.db import Connection, Database
 from core.ids import RunId
 from core.log import about_run
 from core.metrics import Metrics
+from core.outbox import owe_post
 from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.run import ENDED, Run, RunState, RunStopped, Waiting
 from graphs.store import RunGuard, RunStore
@@ -80,8 +81,7 @@ class Runner:
         except RunStopped:
             return await self._stop(run, saver)
         if _has_ended(found):
-            state, outcome = _ending(workflow, found)
-            return await self._end(run, saver, state, outcome)
+            return await self._end(run, saver, _ending(workflow, found))
         if run.stop_requested:
             return await self._stop(run, saver)
         return await self._store.park(run, _waiting(found))
@@ -135,15 +135,17 @@ class Runner:
         return True
 
     async def _stop(self, run: Run, saver: FencedSaver) -> bool:
-        return await self._end(run, saver, RunState.STOPPED, _STOPPED)
+        return await self._end(run, saver, Ending(RunState.STOPPED, _STOPPED, told=False))
 
-    async def _end(self, run: Run, saver: FencedSaver, state: RunState, outcome: str) -> bool:
+    async def _end(self, run: Run, saver: FencedSaver, ending: "Ending") -> bool:
         # Before the end is stored: a run that has ended is never begun again, and so would never be pruned.
         await saver.keep_newest()
         async with self._database.transaction() as conn:
             await self._surroundings.on_ended(conn, run.run_id)
-            took = await self._store.finish(conn, run, state, outcome)
-        self._metrics.runs_ended.labels(run.workflow, state.value).inc()
+            if not ending.told:
+                await owe_post(conn, run.conversation, text=ending.outcome, receiver_key=f"{run.run_id}.end")
+            took = await self._store.finish(conn, run, ending.state, ending.outcome)
+        self._metrics.runs_ended.labels(run.workflow, ending.state.value).inc()
         self._metrics.run_seconds.labels(run.workflow).observe(took.total_seconds())
         return True
 
@@ -157,11 +159,22 @@ def _is_interrupted_midway(found: StateSnapshot) -> bool:
     return bool(found.next) and any(not task.interrupts and task.result is None for task in found.tasks)
 
 
-def _ending(workflow: Workflow, found: StateSnapshot) -> tuple[RunState, str]:
-    ended: Mapping[str, Any] | None = found.values["case"].get("ended")
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, and whether its conversation has been told."""
+
+    state: RunState
+    outcome: str
+    told: bool
+
+
+def _ending(workflow: Workflow, found: StateSnapshot) -> Ending:
+    case: Mapping[str, Any] = found.values["case"]
+    ended: Mapping[str, Any] | None = case.get("ended")
     if ended is None or ended["state"] not in ENDED:
-        return RunState.FAILED, f"{workflow.name} came to its end without saying how. Its author must correct it."
-    return RunState(ended["state"]), ended["text"]
+        text = f"{workflow.name} came to its end without saying how. Its author must correct it."
+        return Ending(RunState.FAILED, text, told=False)
+    return Ending(RunState(ended["state"]), ended["text"], told=bool(case.get("told")))
 
 
 def _waiting(found: StateSnapshot) -> list[Waiting]:

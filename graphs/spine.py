@@ -8,6 +8,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from actions.gateway import Declined, Done, Failed, Parked
+from actions.intent import TrustLabel
 from actions.policy import Decision, Verdict
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
@@ -240,7 +241,8 @@ def _fitting(text: str) -> str:
 
 def _message(context: RunContext, text: str) -> Step:
     conversation = context.run.conversation
-    return Step(key="report", action="message.post", args={**conversation.to_json(), "text": text})
+    own: dict[str, tuple[TrustLabel, str | None]] = {"channel": (TrustLabel.MEMBER, "the run's own conversation")}
+    return Step(key="report", action="message.post", args={**conversation.to_json(), "text": text}, origins=own)
 
 
 def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:

@@ -1,18 +1,17 @@
 """A woken run reaches a worker, whatever was lost on the way."""
 
 import asyncio
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 
 from core.clock import SystemClock
-from core.db import Database
+from core.db import Database, open_database
 from core.ids import new_run_id
+from core.migrate import migrate
 from core.outbox import Conversation
 from graphs.run import Request, RunState
-from tests.support.engine import QUICK, ROOT, Engine, assemble, working
+from tests.support.engine import ENGINE, QUICK, Engine, assemble, make_world, working
 
 pytest_plugins = ["tests.support.engine_fixtures"]
 
@@ -28,10 +27,8 @@ async def test_a_woken_run_is_worked_on_to_its_end(engine: Engine) -> None:
 
 async def test_a_wake_counts_only_once_the_callers_transaction_is_committed(engine: Engine) -> None:
     run_id = await engine.start("plain", wake=False)
-    with pytest.raises(ZeroDivisionError):
-        async with engine.database.transaction() as conn:
-            await engine.dispatcher.wake(run_id, conn)
-            raise ZeroDivisionError
+    async with engine.database.connection() as conn, conn.transaction(force_rollback=True):
+        await engine.dispatcher.wake(run_id, conn)
     assert await engine.execute(_JOBS) == []
     assert (await engine.run(run_id)).wakes == 0
 
@@ -141,10 +138,12 @@ async def test_a_worker_outlives_the_loss_of_every_connection(engine: Engine) ->
         await engine.until(before, RunState.DONE)
 
 
-async def test_the_engines_tables_are_made_once_by_any_number_of_processes(database_url: str) -> None:
-    code = (
-        "import asyncio, sys; from core.migrate import migrate; from tests.support.engine import ENGINE;"
-        " asyncio.run(migrate(sys.argv[1], ENGINE))"
-    )
-    starting = [subprocess.Popen([sys.executable, "-c", code, database_url], cwd=ROOT) for _ in range(3)]
-    assert [await asyncio.to_thread(process.wait, 60) for process in starting] == [0, 0, 0]
+async def test_the_engines_tables_are_made_once_however_many_start_together(database_url: str) -> None:
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(migrate(database_url, ENGINE) for _ in range(4)))
+    async with open_database(database_url) as database:
+        engine = assemble(database, QUICK)
+        await make_world(database_url)
+        run_id = await engine.start("plain")
+        await engine.runner.advance(run_id)
+        assert (await engine.run(run_id)).state is RunState.DONE

@@ -5,12 +5,13 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 
 from bot.local.workspace import open_workspace
+from core.clock import SettableClock
 from core.errors import CountersignError, SettingsInvalid
 from tests.support.local_workspace import client_of, opened, sample_options
 
@@ -95,7 +96,7 @@ async def test_two_workspaces_cannot_share_a_database(tmp_path):
 )
 async def test_a_manifest_that_slack_would_refuse_is_refused_with_the_reason(tmp_path, old, new, reason):
     manifest = tmp_path / "manifest.yml"
-    text = Path("manifest.yml").read_text()
+    text = sample_options(tmp_path).manifest.read_text()
     assert old in text
     manifest.write_text(text.replace(old, new, 1))
     with pytest.raises(SettingsInvalid, match=reason):
@@ -104,8 +105,10 @@ async def test_a_manifest_that_slack_would_refuse_is_refused_with_the_reason(tmp
 
 
 async def test_what_was_answered_ok_is_there_after_kill_9(tmp_path):
+    options = sample_options(tmp_path)
+    arguments = (str(tmp_path), str(options.manifest), str(options.company))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _SERVER, str(tmp_path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", _SERVER, *arguments, stdout=asyncio.subprocess.PIPE, cwd=options.manifest.parent
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()
@@ -118,7 +121,9 @@ async def test_what_was_answered_ok_is_there_after_kill_9(tmp_path):
         await _post(session, f"{url}/api/chat.postEphemeral", whisper, bearer)
         os.kill(process.pid, signal.SIGKILL)
     await process.wait()
-    async with opened(sample_options(tmp_path)) as (_, people):
+    # A machine whose clock went back must not write into the past.
+    clock = SettableClock(datetime(2020, 1, 1, tzinfo=UTC))
+    async with opened(sample_options(tmp_path, clock=clock)) as (_, people):
         top = await people.messages(CHANNEL, person="U0RITA")
         thread = await people.messages(CHANNEL, thread_ts=said["ts"])
         again = await people.act("say", "U0RITA", channel=CHANNEL, text="later")
@@ -169,11 +174,14 @@ async def _post(session: aiohttp.ClientSession, address: str, body: object, head
 _SERVER = """
 import asyncio, sys
 from pathlib import Path
-from bot.local.workspace import open_workspace
-from tests.support.local_workspace import sample_options
+from bot.local.workspace import WorkspaceOptions, open_workspace
 
 async def main() -> None:
-    async with open_workspace(sample_options(Path(sys.argv[1]))) as workspace:
+    folder, manifest, company = (Path(given) for given in sys.argv[1:])
+    options = WorkspaceOptions(
+        port=0, database=folder / "workspace.sqlite3", manifest=manifest, company=company
+    )
+    async with open_workspace(options) as workspace:
         print(workspace.url, flush=True)
         await asyncio.Event().wait()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -92,7 +91,7 @@ async def test_a_mention_arrives_as_two_events_of_one_message(tmp_path):
 
 async def test_only_subscribed_events_are_sent(tmp_path):
     manifest = tmp_path / "manifest.yml"
-    kept = Path("manifest.yml").read_text().replace("      - message.channels\n", "")
+    kept = sample_options(tmp_path).manifest.read_text().replace("      - message.channels\n", "")
     manifest.write_text(kept)
     ear = Ear()
     async with opened(sample_options(tmp_path, manifest=manifest)) as (workspace, people), bot_on(workspace, ear):
@@ -240,6 +239,7 @@ async def test_an_event_waits_for_the_bot_across_a_restart_and_an_acknowledged_o
         await until(lambda: late.events)
         await asyncio.sleep(0.1)
     assert [body["event"]["text"] for body in late.events] == ["waiting"]
+    assert late.retries == ["1"]
 
 
 async def test_a_duplicated_event_arrives_twice_under_one_id(tmp_path):

@@ -56,7 +56,7 @@ async def test_asking_again_owes_nothing_more(channel, database, state):
     for _ in range(3):
         with pytest.raises(StillOpen):
             await send(channel)
-        await becomes(database, state)
+        await becomes(database, state, ts="17.2")
     with pytest.raises(StillOpen):
         await channel.find(RECORD, "key-1")
     assert len(await owed(database)) == 1

@@ -95,11 +95,13 @@ async def test_what_is_owed_is_posted_once_in_the_order_it_was_owed(office: Offi
     assert await office.posted() == ["message 0", "message 1", "message 2"]
 
 
-async def test_what_is_owed_while_the_sender_runs_is_sent_without_waiting_for_a_poll(office: Office) -> None:
+async def test_what_is_owed_while_the_sender_runs_rings_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.sender._POLL_SECONDS", 60.0)
     async with office.sending():
-        await asyncio.sleep(0.3)
-        await office.post("now")
-        await drained(office.database, seconds=0.9)
+        await office.post("one")
+        await drained(office.database)
+        await office.post("two")
+        await drained(office.database)
 
 
 async def test_two_senders_post_each_message_once(office: Office) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from actions.gateway import Gateway, Go, Outcome, Wish
 from core.db import Connection
+from core.ids import new_id
 from graphs.checkpoints import FencedSaver
 from scheduler.store import ScheduleStore
 
@@ -28,3 +30,15 @@ class UnfencedSaver(FencedSaver):
     async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[Any]:
         async with AsyncPostgresSaver._cursor(self, pipeline=pipeline) as cursor:
             yield cursor
+
+
+class ForgetfulGateway(Gateway):
+    """Forgets the attempts that left no receipt, and the receiver's key with them: what was cut off is sent anew."""
+
+    async def _settle(self, wish: Wish, go: Go) -> Outcome | None:
+        async with self._database.transaction() as conn:
+            await conn.execute(
+                "update actions.revision set receiver_key = %s where intent_id = %s",
+                (new_id("key", 26), go.intent.intent_id),
+            )
+        return await self._end_unsent(wish, go, "forgotten")

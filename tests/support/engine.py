@@ -33,7 +33,7 @@ ENGINE = (
     Setup("engine", set_up_engine),
     Migrations("graphs"),
 )
-QUICK = EngineOptions(heartbeat=0.1, stalled=0.4, poll=0.1, sweep=0.1, concurrency=4, drain=1, retry_first=0.05)
+QUICK = EngineOptions(heartbeat=0.1, stalled=1, poll=0.1, sweep=0.1, concurrency=4, drain=1, retry_first=0.05)
 #: Patient enough for two processes on a busy machine.
 STEADY = EngineOptions(heartbeat=0.5, stalled=2, poll=0.5, sweep=0.5, concurrency=4, drain=1, retry_first=0.1)
 ROOT = Path(__file__).parents[2]
@@ -154,6 +154,11 @@ TOYS = (
 async def make_engine_tables(url: str) -> None:
     """Bring a database to where toy workflows can run on it."""
     await migrate(url, ENGINE)
+    await make_world(url)
+
+
+async def make_world(url: str) -> None:
+    """Make the tables that stand for the world outside."""
     async with connect(url) as conn:
         await conn.execute("create table public.world (at timestamptz default now(), run_id text, node text, pid int)")
         await conn.execute("create table public.gate (open bool)")

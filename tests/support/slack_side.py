@@ -131,5 +131,3 @@ async def drained(database: Database, *, seconds: float = 15.0) -> None:
     """Return when nothing is owed any more."""
     nothing_open = "select 1 where not exists (select from core.outbox where state in ('owed', 'sending'))"
     await until_rows(database, nothing_open, seconds=seconds)
-
-

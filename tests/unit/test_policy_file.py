@@ -141,11 +141,10 @@ def test_the_version_ignores_comments_and_order_of_keys_and_nothing_else(folder)
     assert len({before, changed, load(folder).version}) == 3
 
 
-def test_the_version_does_not_depend_on_the_order_in_which_roles_are_written(folder):
-    (folder / "team.yml").write_text(TEAM.replace("[admin]", "[admin, operator, requester, viewer]"))
-    before = load(folder).version
-    (folder / "team.yml").write_text(TEAM.replace("[admin]", "[viewer, requester, operator, admin]"))
-    assert load(folder).version == before
+def test_the_version_does_not_depend_on_how_this_process_orders_a_set_of_roles(folder):
+    (folder / "team.yml").write_text(TEAM.replace("[admin]", "[viewer, admin, requester, operator]"))
+    written = load(folder).team.model_dump(mode="json")
+    assert written["people"]["U0ADA"]["roles"] == ["admin", "operator", "requester", "viewer"]
 
 
 # -- mistakes, each with its line ------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ _ON_SURFACE: Mapping[Surface, Check] = {
 }
 
 
-def check_blocks(blocks: Any, surface: Surface, pointer: str = "/blocks") -> list[str]:
+def check_blocks(blocks: Any, surface: Surface, *, pointer: str = "/blocks") -> list[str]:
     """Everything Slack would find wrong with the blocks of a surface, in its own words; empty when nothing."""
     found: list[str] = []
     array(_ON_SURFACE[surface], most=_MOST_BLOCKS[surface], least=0)(blocks, pointer, found)
@@ -138,7 +138,7 @@ def check_view(view: Json) -> list[str]:
         return [finding(f"unsupported type: {kind}", "/view/type")]
     found: list[str] = []
     _view_shape(kind)(view, "/view", found)
-    found.extend(check_blocks(view.get("blocks"), kind, "/view/blocks"))
+    found.extend(check_blocks(view.get("blocks"), kind, pointer="/view/blocks"))
     has_input = any(block.get("type") == "input" for block in objects_in(view.get("blocks")))
     if kind == "modal" and has_input and not view.get("submit"):
         found.append(finding("missing required field: submit", "/view"))

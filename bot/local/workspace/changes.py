@@ -25,7 +25,7 @@ class Changes:
         """Let every open page know that something of a kind changed."""
         self._publish({"kind": kind, **about})
 
-    def record(self, direction: str, name: str, content: object) -> None:
+    def record(self, direction: str, name: str, *, content: object) -> None:
         """Keep one thing that went over the wire (`to the bot` or `from the bot`), and show it."""
         self._number += 1
         entry: Json = {

@@ -104,7 +104,7 @@ def _react(call: Call, *, add: bool) -> Json:
     if message is None or message.audience is not None:
         raise Refusal("message_not_found")
     name = call.required("name").strip(":")
-    call.parts.timeline.react(message, call.parts.company.bot.user_id, name, add=add)
+    call.parts.timeline.react(message, call.parts.company.bot.user_id, name=name, add=add)
     return {}
 
 

@@ -73,7 +73,7 @@ async def history(call: Call) -> Json:
     if latest:
         span = replace(span, latest=latest, inclusive=False)
     found = call.parts.store.history(channel.id, span)
-    return _messages(call, found, span.limit)
+    return _messages(call, found, limit=span.limit)
 
 
 async def replies(call: Call) -> Json:
@@ -88,10 +88,10 @@ async def replies(call: Call) -> Json:
     after = _after_cursor(call)
     # A later page has no parent in it, but the store always gives one.
     wanted = replace(span, oldest=after, inclusive=False, limit=span.limit + 1) if after else span
-    found = call.parts.store.replies(channel.id, thread_ts, wanted)
+    found = call.parts.store.replies(channel.id, thread_ts, span=wanted)
     if after:
         found = [message for message in found if message.ts != thread_ts]
-    return _messages(call, found, span.limit)
+    return _messages(call, found, limit=span.limit)
 
 
 def _readable(call: Call) -> Channel:
@@ -118,7 +118,7 @@ def _padded(ts: str) -> str:
     return f"{int(seconds):010d}.{rest[:6]:<06}"
 
 
-def _messages(call: Call, found: list[Message], limit: int) -> Json:
+def _messages(call: Call, found: list[Message], *, limit: int) -> Json:
     with_metadata = call.flag("include_all_metadata")
     page, more = found[:limit], len(found) > limit
     body: Json = {

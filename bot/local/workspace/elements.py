@@ -92,7 +92,7 @@ def find_one(blocks: Any, act: Json, *, kinds: frozenset[str] = _INTERACTIVE) ->
     return matches[0]
 
 
-def action_entry(found: Found, given: Any, ts: str) -> Json:
+def action_entry(found: Found, given: Any, *, ts: str) -> Json:
     """What a person did with an element, as `actions` of an interaction lists it."""
     element = found.element
     entry: Json = {

@@ -11,7 +11,7 @@ from bot.local.workspace.store import PendingEvent
 _TOKEN = "local-verification"  # noqa: S105 -- not a secret: a fixed field of the payload
 
 
-def event_callback(company: Company, event: Json, now: datetime) -> PendingEvent:
+def event_callback(company: Company, event: Json, *, now: datetime) -> PendingEvent:
     """An event with a fresh id, as the Events API wraps it."""
     event_id = "Ev" + secrets.token_hex(8).upper()
     body: Json = {
@@ -39,7 +39,7 @@ def event_callback(company: Company, event: Json, now: datetime) -> PendingEvent
     return PendingEvent(event_id, body)
 
 
-def command_payload(company: Company, person: Person, channel: Channel, about: Json) -> Json:
+def command_payload(company: Company, person: Person, *, channel: Channel, about: Json) -> Json:
     """A slash command; `about` carries command, text, trigger_id and response_url."""
     return {
         "token": _TOKEN,
@@ -55,7 +55,7 @@ def command_payload(company: Company, person: Person, channel: Channel, about: J
     }
 
 
-def interaction_payload(company: Company, person: Person, kind: str, about: Json) -> Json:
+def interaction_payload(company: Company, person: Person, *, kind: str, about: Json) -> Json:
     """An interaction of a kind (block_actions, view_submission, message_action …)."""
     return {
         "type": kind,

@@ -49,7 +49,7 @@ class Interactions:
         self._parts = parts
         self._responses = responses
 
-    async def command(self, person: Person, channel: Channel, act: Json) -> Json:
+    async def command(self, person: Person, act: Json, *, channel: Channel) -> Json:
         """Run a slash command; the acknowledgement's text, if any. Raises Refusal for an unknown one."""
         command, text = str(act.get("command", "")), str(act.get("text", ""))
         if act.get("thread_ts"):
@@ -63,23 +63,23 @@ class Interactions:
             "response_url": self._responses.address(place),
             "trigger_id": self._parts.views.trigger(person.id),
         }
-        payload = command_payload(self._parts.company, person, channel, about)
+        payload = command_payload(self._parts.company, person, channel=channel, about=about)
         try:
             answer = await self._parts.socket.ask("slash_commands", payload, answerable=True)
         except NoAnswer as missed:
             sentence = f"{command} failed because the app did not respond ({missed.code})."
-            self._parts.timeline.notice(channel, person, sentence)
+            self._parts.timeline.notice(channel, person, text=sentence)
             raise Refusal(missed.code, sentence) from missed
         return self._show_command_answer(place, answer)
 
     async def click(self, person: Person, act: Json) -> Json:
         """Press a button of a message or a view; raises Refusal when it is not there for this person."""
-        return await self._act_on(person, act, _BUTTON, None)
+        return await self._act_on(person, act, kinds=_BUTTON, given=None)
 
     async def select(self, person: Person, act: Json) -> Json:
         """Choose in a menu of a message or a view; raises Refusal when it is not there or offers no such thing."""
         given = act["values"] if "values" in act else act.get("value")
-        return await self._act_on(person, act, _MENUS, given)
+        return await self._act_on(person, act, kinds=_MENUS, given=given)
 
     async def submit(self, person: Person, act: Json) -> Json:
         """Submit a modal; the view then in front. Raises Refusal with `errors` when a field is wrong."""
@@ -95,8 +95,8 @@ class Interactions:
             "view": {**view, "state": {"values": values}},
             "response_urls": [],
         }
-        answer = await self._ask(person, "view_submission", about, answerable=True)
-        return self._after_submission(person, view, answer)
+        answer = await self._ask(person, "view_submission", about=about, answerable=True)
+        return self._after_submission(person, view, answer=answer)
 
     async def close(self, person: Person, act: Json) -> Json:
         """Close a modal without submitting it."""
@@ -105,7 +105,7 @@ class Interactions:
             raise Refusal("view_not_found")
         self._parts.views.close(person.id, view)
         if view["notify_on_close"]:
-            await self._ask(person, "view_closed", {"view": view, "is_cleared": False}, answerable=False)
+            await self._ask(person, "view_closed", about={"view": view, "is_cleared": False})
         return {}
 
     async def shortcut(self, person: Person, act: Json) -> Json:
@@ -120,12 +120,12 @@ class Interactions:
             "action_ts": self._parts.timeline.next_ts(),
         }
         if declared.get("type") != "message":
-            return await self._ask(person, "shortcut", about, answerable=False)
-        message = self._parts.message_for(person, str(act.get("channel", "")), str(act.get("ts", "")))
+            return await self._ask(person, "shortcut", about=about)
+        message = self._parts.message_for(person, str(act.get("channel", "")), ts=str(act.get("ts", "")))
         about |= {"message_ts": message.ts, **self._message_about(person, message)}
-        return await self._ask(person, "message_action", about, answerable=False)
+        return await self._ask(person, "message_action", about=about)
 
-    async def _act_on(self, person: Person, act: Json, kinds: frozenset[str], given: Any) -> Json:
+    async def _act_on(self, person: Person, act: Json, *, kinds: frozenset[str], given: Any) -> Json:
         front = self._front(person, act)
         found = find_one(front.blocks, act, kinds=kinds)
         typed = as_object(act.get("state")) or {}
@@ -136,18 +136,18 @@ class Interactions:
             **front.about,
             "state": {"values": values},
             "trigger_id": self._parts.views.trigger(person.id, in_modal=front.in_view),
-            "actions": [action_entry(found, given, self._parts.timeline.next_ts())],
+            "actions": [action_entry(found, given, ts=self._parts.timeline.next_ts())],
         }
         if "view" in about:
             about["view"] = {**about["view"], "state": {"values": values}}
-        return await self._ask(person, "block_actions", about, answerable=False)
+        return await self._ask(person, "block_actions", about=about)
 
     def _front(self, person: Person, act: Json) -> _Front:
         if act.get("view_id"):
             view = self._parts.views.seen(person.id, str(act["view_id"]))
             container = {"type": "view", "view_id": view["id"]}
             return _Front(view["blocks"], {"container": container, "view": view}, in_view=view["type"] == "modal")
-        message = self._parts.message_for(person, str(act.get("channel", "")), str(act.get("ts", "")))
+        message = self._parts.message_for(person, str(act.get("channel", "")), ts=str(act.get("ts", "")))
         container: Json = {
             "type": "message",
             "message_ts": message.ts,
@@ -173,10 +173,10 @@ class Interactions:
             "response_url": self._responses.address(place),
         }
 
-    async def _ask(self, person: Person, kind: str, about: Json, *, answerable: bool) -> Json:
+    async def _ask(self, person: Person, kind: str, *, about: Json, answerable: bool = False) -> Json:
         if not self._parts.manifest.interactive:
             raise Refusal("interactivity_disabled", "manifest.yml says settings/interactivity: is_enabled: false")
-        payload = interaction_payload(self._parts.company, person, kind, about)
+        payload = interaction_payload(self._parts.company, person, kind=kind, about=about)
         try:
             return await self._parts.socket.ask("interactive", payload, answerable=answerable)
         except NoAnswer as missed:
@@ -189,7 +189,7 @@ class Interactions:
         told = {name: answer[name] for name in ("text", "blocks", "response_type") if name in answer}
         return {**told, "ts": shown.ts} if shown is not None else told
 
-    def _after_submission(self, person: Person, view: Json, answer: Json) -> Json:
+    def _after_submission(self, person: Person, view: Json, *, answer: Json) -> Json:
         views = self._parts.views
         match answer.get("response_action"):
             case None:
@@ -199,7 +199,7 @@ class Interactions:
             case "errors":
                 raise Refusal("view_has_errors", errors=as_object(answer.get("errors")) or {})
             case "update":
-                views.replace(person.id, view, views.make(as_object(answer.get("view")) or {}))
+                views.replace(person.id, view, made=views.make(as_object(answer.get("view")) or {}))
             case "push":
                 views.push_for(person.id, views.make(as_object(answer.get("view")) or {}))
             case other:

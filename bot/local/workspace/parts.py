@@ -47,7 +47,7 @@ class Parts:
             raise Refusal("not_in_channel")
         return channel
 
-    def message_for(self, person: Person, channel_id: str, ts: str) -> Message:
+    def message_for(self, person: Person, channel_id: str, *, ts: str) -> Message:
         """A message that a person can see; raises Refusal."""
         channel = self.channel_for(person, channel_id)
         message = self.store.message(channel.id, ts)

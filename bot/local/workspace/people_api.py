@@ -146,7 +146,7 @@ class PeopleApi:
             raise Refusal("channel_not_found")
         span = Span(limit=_MOST_SHOWN, audience=person.id if person else None)
         if thread_ts:
-            found = self._parts.store.replies(channel_id, thread_ts, span)
+            found = self._parts.store.replies(channel_id, thread_ts, span=span)
         else:
             found = self._parts.store.history(channel_id, span)[::-1]
         return {"messages": [self._parts.timeline.shown(message, with_metadata=True) for message in found]}
@@ -171,7 +171,7 @@ class PeopleApi:
                 self._parts.company,
                 should_escape=bool(declared.get("should_escape")),
             )
-            return await interactions.command(person, channel, {**body, "text": escaped})
+            return await interactions.command(person, {**body, "text": escaped}, channel=channel)
 
         return run
 
@@ -180,11 +180,11 @@ class PeopleApi:
         name = str(body.get("name", "")).strip(":")
         if not name:
             raise Refusal("no_item_specified", "name says which emoji")
-        self._parts.timeline.react(message, person.id, name, add=not body.get("remove"))
+        self._parts.timeline.react(message, person.id, name=name, add=not body.get("remove"))
         return {}
 
     async def _edit(self, person: Person, body: Json) -> Json:
-        message = self._own(person, body, "cant_update_message")
+        message = self._own(person, body, not_own="cant_update_message")
         text = as_message(str(body.get("text", "")).strip(), self._parts.company)
         if not text:
             raise Refusal("no_text")
@@ -193,7 +193,7 @@ class PeopleApi:
         return {"ts": message.ts}
 
     async def _delete(self, person: Person, body: Json) -> Json:
-        self._parts.timeline.remove(self._own(person, body, "cant_delete_message"))
+        self._parts.timeline.remove(self._own(person, body, not_own="cant_delete_message"))
         return {}
 
     async def _upload(self, person: Person, body: Json) -> Json:
@@ -211,7 +211,7 @@ class PeopleApi:
             "user": person.id,
             "url_private": f"{self._parts.url()}/files-pri/{file_id}",
         }
-        self._parts.store.put_file(file_id, file, content)
+        self._parts.store.put_file(file_id, file, content=content)
         text = as_message(str(body.get("text", "")), self._parts.company)
         draft = Draft(
             channel,
@@ -263,12 +263,12 @@ class PeopleApi:
         self._parts.changes.tell("faults")
 
     def _all_may_see(self, person: Person, body: Json) -> Message:
-        message = self._parts.message_for(person, str(body.get("channel", "")), str(body.get("ts", "")))
+        message = self._parts.message_for(person, str(body.get("channel", "")), ts=str(body.get("ts", "")))
         if message.audience is not None:
             raise Refusal("message_not_found")
         return message
 
-    def _own(self, person: Person, body: Json, not_own: str) -> Message:
+    def _own(self, person: Person, body: Json, *, not_own: str) -> Message:
         message = self._all_may_see(person, body)
         if message.body.get("user") != person.id:
             raise Refusal(not_own)

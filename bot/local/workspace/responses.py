@@ -26,7 +26,7 @@ class Responses:
         """A fresh address for a place: channel, user, and the message (`ts`) and thread it is about."""
         url_id = secrets.token_urlsafe(24)
         expires_at = self._parts.clock.now().timestamp() + _LIFE_SECONDS
-        self._parts.store.add_response_url(url_id, place, expires_at)
+        self._parts.store.add_response_url(url_id, place, expires_at=expires_at)
         return f"{self._parts.url()}/response/{url_id}"
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -35,7 +35,7 @@ class Responses:
             payload = as_object(json.loads(await request.text()))
         except json.JSONDecodeError:
             payload = None
-        self._parts.changes.record("from the bot", "response", payload)
+        self._parts.changes.record("from the bot", "response", content=payload)
         if payload is None:
             return web.json_response({"ok": False, "error": "invalid_payload"}, status=400)
         now = self._parts.clock.now().timestamp()
@@ -59,7 +59,7 @@ class Responses:
         if payload.get("replace_original") and original is not None:
             kept = {name: value for name, value in original.body.items() if name not in ("text", "blocks")}
             return self._parts.timeline.rewrite(original, {**kept, **content})
-        return self._add(place, payload, content)
+        return self._add(place, payload, content=content)
 
     def _original(self, place: Json) -> Message | None:
         if not place.get("ts"):
@@ -75,7 +75,7 @@ class Responses:
             raise Refusal("no_text")
         return content
 
-    def _add(self, place: Json, payload: Json, content: Json) -> Message:
+    def _add(self, place: Json, payload: Json, *, content: Json) -> Message:
         channel = self._parts.company.channel(str(place["channel"]))
         if channel is None:
             raise Refusal("channel_not_found")

@@ -101,7 +101,7 @@ def _parts(options: WorkspaceOptions, where: list[str]) -> Parts:
     clock, changes, faults = options.clock, Changes(options.clock), Faults()
     store = Store(options.database)
     terms = Terms(company.bot.app_id, ack=options.ack_seconds, retries=options.retry_seconds)
-    socket = SocketMode(store, faults, changes, clock, terms)
+    socket = SocketMode(store, faults, changes=changes, clock=clock, terms=terms)
     ground = Ground(company, manifest, store, changes, clock)
     return Parts(
         company=company,
@@ -113,7 +113,7 @@ def _parts(options: WorkspaceOptions, where: list[str]) -> Parts:
         clock=clock,
         socket=socket,
         timeline=Timeline(ground, socket.publish),
-        views=Views(company, store, changes, clock),
+        views=Views(company, store, changes=changes, clock=clock),
         url=lambda: where[0],
     )
 

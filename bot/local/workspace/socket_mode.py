@@ -47,7 +47,7 @@ class _Connection:
 class SocketMode:
     """The app's connections, and what is under way on them."""
 
-    def __init__(self, store: Store, faults: Faults, changes: Changes, clock: Clock, terms: Terms) -> None:
+    def __init__(self, store: Store, faults: Faults, *, changes: Changes, clock: Clock, terms: Terms) -> None:
         self._store = store
         self._faults = faults
         self._changes = changes
@@ -151,7 +151,7 @@ class SocketMode:
             answer = {}
         envelope_id = str(answer.get("envelope_id", ""))
         lost = self._faults.spend("drop_acks")
-        self._changes.record("from the bot", "ack (lost on purpose)" if lost else "ack", answer)
+        self._changes.record("from the bot", "ack (lost on purpose)" if lost else "ack", content=answer)
         waiting = self._waiting.get(envelope_id)
         if waiting is not None and not waiting.done() and not lost:
             waiting.set_result(as_object(answer.get("payload")) or {})
@@ -164,7 +164,7 @@ class SocketMode:
         while attempt <= len(self._terms.retries):
             self._store.note_attempt(event.event_id, attempt + 1)
             try:
-                await self._attempt(_event_envelope(event.body, attempt, reason))
+                await self._attempt(_event_envelope(event.body, attempt=attempt, reason=reason))
                 break
             except NoAnswer as missed:
                 unreachable = missed.code == _NO_CONNECTION
@@ -173,7 +173,7 @@ class SocketMode:
             if attempt <= len(self._terms.retries):
                 await self._pause(self._gap(attempt), until_connected=unreachable)
         else:
-            self._changes.record("to the bot", "event given up", event.body)
+            self._changes.record("to the bot", "event given up", content=event.body)
         self._store.settle_event(event.event_id)
 
     def _gap(self, attempt: int) -> float:
@@ -230,7 +230,7 @@ class SocketMode:
         return usable[0]
 
     async def _put(self, connection: _Connection, frame: Json) -> None:
-        self._changes.record("to the bot", str(frame["type"]), frame)
+        self._changes.record("to the bot", str(frame["type"]), content=frame)
         await connection.socket.send_str(dump(frame))
 
     async def _close_later(self, connection: _Connection) -> None:
@@ -243,7 +243,7 @@ class SocketMode:
         task.add_done_callback(self._under_way.discard)
 
 
-def _event_envelope(body: Json, attempt: int, reason: str) -> Json:
+def _event_envelope(body: Json, *, attempt: int, reason: str) -> Json:
     return {
         "type": "events_api",
         "accepts_response_payload": False,

@@ -76,7 +76,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5)
             # One process owns the file: a second workspace on it would send every event twice.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -122,7 +122,7 @@ class Store:
             )
             _add_events(db, events)
 
-    def remove_message(self, channel: str, ts: str, events: Sequence[PendingEvent] = ()) -> None:
+    def remove_message(self, channel: str, ts: str, *, events: Sequence[PendingEvent] = ()) -> None:
         """Forget a message, together with keeping the events that tell of it."""
         with self._transaction() as db:
             db.execute("DELETE FROM message WHERE channel = ? AND ts = ?", (channel, ts))
@@ -147,7 +147,7 @@ class Store:
         ).fetchall()
         return [_message(row) for row in rows]
 
-    def replies(self, channel: str, thread_ts: str, span: Span) -> list[Message]:
+    def replies(self, channel: str, thread_ts: str, *, span: Span) -> list[Message]:
         """A thread, its parent first, oldest first, one more than the limit if there are."""
         rows = self._db.execute(
             "SELECT channel, ts, thread_ts, audience, broadcast, body FROM message "
@@ -209,7 +209,7 @@ class Store:
 
     # Response addresses
 
-    def add_response_url(self, url_id: str, place: Json, expires_at: float) -> None:
+    def add_response_url(self, url_id: str, place: Json, *, expires_at: float) -> None:
         """Keep where a response address leads and until when (seconds since the epoch)."""
         with self._transaction() as db:
             db.execute(
@@ -239,7 +239,7 @@ class Store:
         row = self._db.execute("SELECT view FROM home WHERE user = ?", (user,)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def put_session(self, channel: str, thread_ts: str, body: Json) -> None:
+    def put_session(self, channel: str, thread_ts: str, *, body: Json) -> None:
         """Keep the state of an agent session."""
         with self._transaction() as db:
             db.execute(
@@ -259,7 +259,7 @@ class Store:
         rows = self._db.execute("SELECT body FROM session WHERE channel = ?", (channel,)).fetchall()
         return [json.loads(row[0]) for row in rows]
 
-    def put_file(self, file_id: str, body: Json, content: bytes) -> None:
+    def put_file(self, file_id: str, body: Json, *, content: bytes) -> None:
         """Keep an uploaded file."""
         with self._transaction() as db:
             db.execute("INSERT INTO file (id, body, content) VALUES (?, ?, ?)", (file_id, dump(body), content))

@@ -70,7 +70,7 @@ class Timeline:
         """Show a person something that nobody else sees and no event tells of, as the bot."""
         return self._put_ephemeral(draft, self._bot_author())
 
-    def notice(self, channel: Channel, person: Person, text: str) -> Message:
+    def notice(self, channel: Channel, person: Person, *, text: str) -> Message:
         """Tell a person alone, as Slack itself, that something did not work."""
         draft = Draft(channel, {"text": text}, audience=person.id)
         return self._put_ephemeral(draft, {"user": _SLACKBOT, "username": "Slackbot"})
@@ -84,7 +84,7 @@ class Timeline:
                 "message": without_metadata(body),
                 "previous_message": without_metadata(message.body),
             }
-            events = self._hidden_events(message.channel, "message_changed", about)
+            events = self._hidden_events(message.channel, "message_changed", about=about)
         self._store.put_message(fresh, events)
         self._told(fresh, events)
         return fresh
@@ -94,11 +94,11 @@ class Timeline:
         events: list[PendingEvent] = []
         if message.audience is None:
             about = {"deleted_ts": message.ts, "previous_message": without_metadata(message.body)}
-            events = self._hidden_events(message.channel, "message_deleted", about)
-        self._store.remove_message(message.channel, message.ts, events)
+            events = self._hidden_events(message.channel, "message_deleted", about=about)
+        self._store.remove_message(message.channel, message.ts, events=events)
         self._told(message, events)
 
-    def react(self, message: Message, user: str, name: str, *, add: bool) -> None:
+    def react(self, message: Message, user: str, *, name: str, add: bool) -> None:
         """Add or take back a person's reaction; raises Refusal when there is nothing to do."""
         reactions = {entry["name"]: list(entry["users"]) for entry in objects_in(message.body.get("reactions"))}
         users: list[str] = reactions.setdefault(name, [])
@@ -204,16 +204,16 @@ class Timeline:
             "channel_type": channel.kind,
             "event_ts": message.ts,
         }
-        events = self._channel_events(channel, message_event(channel.kind), event)
+        events = self._channel_events(channel, message_event(channel.kind), event=event)
         by_person = "bot_id" not in body
         if by_person and not channel.is_im and f"<@{self._company.bot.user_id}" in str(body["text"]):
             kept = ("user", "text", "ts", "team", "client_msg_id", "thread_ts", "parent_user_id", "blocks", "files")
             mention: Json = {name: body[name] for name in kept if name in body}
             mention |= {"type": "app_mention", "channel": channel.id, "event_ts": message.ts}
-            events = [*self._channel_events(channel, "app_mention", mention), *events]
+            events = [*self._channel_events(channel, "app_mention", event=mention), *events]
         return events
 
-    def _hidden_events(self, channel_id: str, subtype: str, about: Json) -> list[PendingEvent]:
+    def _hidden_events(self, channel_id: str, subtype: str, *, about: Json) -> list[PendingEvent]:
         channel = self._company.channel(channel_id)
         if channel is None:
             return []
@@ -228,15 +228,15 @@ class Timeline:
             "event_ts": ts,
             **about,
         }
-        return self._channel_events(channel, message_event(channel.kind), event)
+        return self._channel_events(channel, message_event(channel.kind), event=event)
 
-    def _channel_events(self, channel: Channel, name: str, event: Json) -> list[PendingEvent]:
+    def _channel_events(self, channel: Channel, name: str, *, event: Json) -> list[PendingEvent]:
         return self._events(name, event) if self._company.bot.user_id in channel.members else []
 
     def _events(self, name: str, event: Json) -> list[PendingEvent]:
         if name not in self._manifest.events:
             return []
-        return [event_callback(self._company, event, self._clock.now())]
+        return [event_callback(self._company, event, now=self._clock.now())]
 
 
 def without_metadata(body: Json) -> Json:

@@ -24,7 +24,11 @@ async def update_view(call: Call) -> Json:
     view_id, external_id = call.text("view_id"), call.text("external_id")
     if not view_id and not external_id:
         raise Refusal("invalid_arguments", "[ERROR] must provide one of the following fields: view_id, external_id")
-    return {"view": call.parts.views.update(view_id, external_id, _view(call), call.text("hash"))}
+    return {
+        "view": call.parts.views.update(
+            _view(call), view_id=view_id, external_id=external_id, known_hash=call.text("hash")
+        )
+    }
 
 
 async def publish_view(call: Call) -> Json:
@@ -32,7 +36,7 @@ async def publish_view(call: Call) -> Json:
     if not call.parts.manifest.home_tab:
         raise Refusal("not_enabled", "manifest.yml says features/app_home/home_tab_enabled: false")
     person = call.parts.person(call.required("user_id"))
-    return {"view": call.parts.views.publish(person.id, _view(call), call.text("hash"))}
+    return {"view": call.parts.views.publish(person.id, _view(call), known_hash=call.text("hash"))}
 
 
 async def set_session_status(call: Call) -> Json:
@@ -41,18 +45,18 @@ async def set_session_status(call: Call) -> Json:
     if status not in _SESSION_STATES:
         raise Refusal("invalid_arguments", f"[ERROR] status must be one of {', '.join(sorted(_SESSION_STATES))}")
     title = call.text("title")
-    return _note_session(call, "channel_id", {"status": status, **({"title": title} if title else {})})
+    return _note_session(call, {"status": status, **({"title": title} if title else {})})
 
 
 async def rename_session(call: Call) -> Json:
     """Give a session a title."""
-    return _note_session(call, "channel_id", {"title": call.required("title")})
+    return _note_session(call, {"title": call.required("title")})
 
 
 async def set_thread_status(call: Call) -> Json:
     """The older way to say what the bot is at; an empty status takes it away."""
     text = call.text("status")
-    return _note_session(call, "channel_id", {"status": "processing" if text else "active", "text": text})
+    return _note_session(call, {"status": "processing" if text else "active", "text": text})
 
 
 async def set_suggested_prompts(call: Call) -> Json:
@@ -60,20 +64,20 @@ async def set_suggested_prompts(call: Call) -> Json:
     prompts = as_list(call.data("prompts"))
     if not prompts or len(prompts) > 4:
         raise Refusal("invalid_arguments", "[ERROR] prompts must hold 1 to 4 entries")
-    return _note_session(call, "channel_id", {"prompts": prompts, "prompts_title": call.text("title")})
+    return _note_session(call, {"prompts": prompts, "prompts_title": call.text("title")})
 
 
-def _note_session(call: Call, channel_arg: str, change: Json) -> Json:
+def _note_session(call: Call, change: Json) -> Json:
     if call.parts.manifest.agent is None:
         raise Refusal("not_authorized", "manifest.yml declares no features/agent_view")
-    channel = call.channel(channel_arg)
+    channel = call.channel("channel_id")
     thread_ts = call.text("thread_ts")
     title = str(change.get("title", ""))
     if len(title) > 200:
         raise Refusal("invalid_arguments", "[ERROR] title must be less than 201 characters")
     present = call.parts.store.session(channel.id, thread_ts) or {"status": "active"}
     body = {**present, **change, "channel": channel.id, "thread_ts": thread_ts}
-    call.parts.store.put_session(channel.id, thread_ts, body)
+    call.parts.store.put_session(channel.id, thread_ts, body=body)
     call.parts.changes.tell("session", channel=channel.id, thread_ts=thread_ts)
     return {}
 

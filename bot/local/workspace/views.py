@@ -27,7 +27,7 @@ class _Trigger:
 class Views:
     """The stack of modals each person has open, and each person's Home."""
 
-    def __init__(self, company: Company, store: Store, changes: Changes, clock: Clock) -> None:
+    def __init__(self, company: Company, store: Store, *, changes: Changes, clock: Clock) -> None:
         self._company = company
         self._store = store
         self._changes = changes
@@ -73,14 +73,14 @@ class Views:
         stack.append(made)
         self._tell(user)
 
-    def update(self, view_id: str, external_id: str, view: Json, known_hash: str) -> Json:
+    def update(self, view: Json, *, view_id: str, external_id: str, known_hash: str) -> Json:
         """Put another content into an open modal; with a hash, only while that is still its newest."""
         user, present = self._present(view_id, external_id)
         if known_hash and known_hash != present["hash"]:
             raise Refusal("hash_conflict")
-        return self.replace(user, present, self._made(view, {"modal"}))
+        return self.replace(user, present, made=self._made(view, {"modal"}))
 
-    def replace(self, user: str, present: Json, made: Json) -> Json:
+    def replace(self, user: str, present: Json, *, made: Json) -> Json:
         """Put a made view where another one is, under that one's id."""
         kept = {name: present[name] for name in ("id", "root_view_id", "previous_view_id")}
         fresh = {**made, **kept}
@@ -91,7 +91,7 @@ class Views:
         self._tell(user)
         return fresh
 
-    def publish(self, user: str, view: Json, known_hash: str) -> Json:
+    def publish(self, user: str, view: Json, *, known_hash: str) -> Json:
         """Put a Home before a person; with a hash, only while that is still the newest."""
         made = self._made(view, {"home"})
         present = self._store.home(user)

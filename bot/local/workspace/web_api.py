@@ -39,10 +39,12 @@ class WebApi:
             return limited
         try:
             args = await read_args(request)
-            answer = {"ok": True, **await self._answer(request, method, args)}
+            answer = {"ok": True, **await self._answer(request, method, args=args)}
         except Refusal as refusal:
             args, answer = {}, refusal.answer
-        self._parts.changes.record("from the bot", method, {"arguments": _without_token(args), "answer": answer})
+        self._parts.changes.record(
+            "from the bot", method, content={"arguments": _without_token(args), "answer": answer}
+        )
         if self._parts.faults.strikes("lose_answer", method):
             return _cut_off(request)
         return web.json_response(answer, headers=self._headers())
@@ -59,18 +61,18 @@ class WebApi:
     def _limited(self, method: str) -> web.Response | None:
         faults = self._parts.faults
         if faults.strikes("rate_limit", method):
-            self._parts.changes.record("from the bot", f"{method} (429 on purpose)", {})
+            self._parts.changes.record("from the bot", f"{method} (429 on purpose)", content={})
             return web.json_response(
                 {"ok": False, "error": "ratelimited"},
                 status=429,
                 headers={"Retry-After": str(faults.retry_after)},
             )
         if faults.strikes("fail", method):
-            self._parts.changes.record("from the bot", f"{method} (500 on purpose)", {})
+            self._parts.changes.record("from the bot", f"{method} (500 on purpose)", content={})
             return web.json_response({"ok": False, "error": "internal_error"}, status=500)
         return None
 
-    async def _answer(self, request: web.Request, method: str, args: Json) -> Json:
+    async def _answer(self, request: web.Request, method: str, *, args: Json) -> Json:
         token = _token(request, args)
         if not token:
             raise Refusal("not_authed")

@@ -1,0 +1,208 @@
+"""The product with traps: at a named point of its way it stops dead, so that a test can kill everything exactly there.
+
+`Halting(home).command` takes the place of `countersign up`: the same supervisor, stores and processes, but for serve,
+which has the traps in it and takes up what the dead left in hand after seconds. A trap that is not set does nothing.
+"""
+
+import asyncio
+import inspect
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import bot.bootstrap
+import bot.cli
+import bot.up
+from actions.approval import Answer
+from actions.approvals import Approvals
+from actions.connector import Outbound
+from actions.connectors.payments import PaymentsConnector
+from actions.gateway import Gateway
+from bot.channel import Message, Place
+from bot.delivery import Delivery
+from bot.intake import Intake
+from bot.local.child import Child
+from bot.slack.channel import SlackChannel
+from bot.store import Deliveries, Outbox
+from core.db import Connection
+from core.ids import RunId
+from graphs.run import Run
+from graphs.runner import Runner
+from graphs.store import RunStore
+from tests.support.controls import ForgetfulGateway
+
+#: The points that must be survived, in the order a run comes to them.
+POINTS = (
+    "request acknowledged",
+    "approval card posted",
+    "click acknowledged",
+    "approval decided",
+    "before the provider",
+    "after the provider",
+    "before the report",
+    "report posted",
+)
+#: Further points, tried at full size.
+MORE_POINTS = ("run card posted", "before the end")
+
+_LEASE = timedelta(seconds=8)
+_ACKNOWLEDGED_WITHIN = 0.7
+
+
+class Halting:
+    """The tester's side: sets a trap and waits until serve is caught in it."""
+
+    def __init__(self, home: Path, *, forgetful: bool = False) -> None:
+        self._trap = home / "trap.json"
+        self._caught = home / "caught"
+        ledger = "forgetful" if forgetful else "whole"
+        self.command = (sys.executable, "-m", "tests.support.halting", "up", str(home), ledger)
+        """What to start instead of `countersign up`."""
+
+    def set(self, point: str, order_id: str) -> None:
+        """Have serve stop dead, once, when it next comes to `point` about this order."""
+        self._caught.unlink(missing_ok=True)
+        self._trap.write_text(json.dumps({"point": point, "order_id": order_id}))
+
+    async def is_caught(self) -> bool:
+        """True when serve stands still at the point."""
+        return self._caught.exists()
+
+
+class _Trap:
+    """Serve's side."""
+
+    def __init__(self, home: Path) -> None:
+        self._trap = home / "trap.json"
+        self._caught = home / "caught"
+
+    def is_set(self, point: str, about: str | None) -> bool:
+        """True when somebody waits for us here, at what is done about this."""
+        try:
+            wanted = json.loads(self._trap.read_text())
+        except FileNotFoundError:
+            return False
+        return wanted["point"] == point and (about is None or wanted["order_id"] in about)
+
+    def reach(self, point: str, about: str | None) -> None:
+        """Stop for good, event loop and all, where the trap is set for this point and what is done here."""
+        if self.is_set(point, about):
+            self._trap.unlink()
+            self._caught.touch()
+            while True:
+                time.sleep(3600)
+
+
+Hook = Callable[..., Awaitable[None] | None]
+
+
+def _wrap(owner: type, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
+    """Call `before` with the arguments of the method, and `after` with its result in front of them."""
+    original = getattr(owner, name)
+
+    async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        await _called(before, *args, **kwargs)
+        result = await original(self, *args, **kwargs)
+        await _called(after, result, *args, **kwargs)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+async def _called(hook: Hook | None, *args: Any, **kwargs: Any) -> None:
+    if hook is not None:
+        found = hook(*args, **kwargs)
+        if inspect.isawaitable(found):
+            await found
+
+
+def _lay_in_the_way_in(trap: _Trap) -> None:
+    decided: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        point, about = ("click acknowledged", None) if delivery.press else ("request acknowledged", delivery.text)
+        if trap.is_set(point, about):
+            # Slack hears from us on another task, which must have its turn first.
+            await asyncio.sleep(_ACKNOWLEDGED_WITHIN)
+            trap.reach(point, about)
+
+    def decide(answer: Answer, *_: Any) -> None:
+        if answer.decided:
+            decided.append(answer.state)
+
+    def advance(run_id: RunId) -> None:
+        if decided:
+            trap.reach("approval decided", None)
+
+    _wrap(Intake, "handle", before=handle)
+    _wrap(Approvals, "decide_in", after=decide)
+    _wrap(Runner, "advance", before=advance)
+
+
+def _lay_in_the_way_out(trap: _Trap) -> None:
+    def posted(ts: str, place: Place, message: Message, *, mark: str) -> None:
+        if message.blocks is None:
+            trap.reach("report posted", message.text)
+        elif "Approval needed" in message.text:
+            trap.reach("approval card posted", message.text)
+        else:
+            trap.reach("run card posted", None)
+
+    def send(outbound: Outbound, *, timeout: timedelta) -> None:
+        trap.reach("before the provider", outbound.body.decode())
+
+    def applied(reply: object, outbound: Outbound, *, timeout: timedelta) -> None:
+        trap.reach("after the provider", outbound.body.decode())
+
+    def perform(name: str, args: Any, **_: Any) -> None:
+        if name == "message.post":
+            trap.reach("before the report", args.text)
+
+    def finish(conn: Connection, run: Run, *_: Any) -> None:
+        trap.reach("before the end", run.request.text)
+
+    _wrap(SlackChannel, "post", after=posted)
+    _wrap(PaymentsConnector, "send", before=send, after=applied)
+    _wrap(Gateway, "perform", before=perform)
+    _wrap(RunStore, "finish", before=finish)
+
+
+def _up(home: str, ledger: str) -> None:
+    whole = bot.up._child  # pyright: ignore[reportPrivateUsage]
+
+    def child(name: str, env: Any) -> Child:
+        if name != "serve":
+            return whole(name, env)
+        return Child(name, [sys.executable, "-m", "tests.support.halting", home, ledger, name], env)
+
+    bot.up._child = child  # pyright: ignore[reportPrivateUsage]
+    _countersign("up")
+
+
+def _serve(home: str, ledger: str) -> None:
+    Deliveries.LEASE = Outbox.LEASE = _LEASE
+    if ledger == "forgetful":
+        bot.bootstrap.Gateway = ForgetfulGateway
+    trap = _Trap(Path(home))
+    _lay_in_the_way_in(trap)
+    _lay_in_the_way_out(trap)
+    _countersign("serve")
+
+
+def _countersign(verb: str) -> None:
+    sys.argv = ["countersign", verb]
+    bot.cli.main()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["up", home, ledger]:
+            _up(home, ledger)
+        case [home, ledger, "serve"]:
+            _serve(home, ledger)
+        case _:
+            sys.exit(__doc__)
