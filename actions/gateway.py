@@ -232,6 +232,10 @@ class Gateway:
             self._metrics.approvals.labels("", ApprovalState.CANCELLED).inc()
             await refresh_cards(conn, "approval", approval_id)
 
+    async def ask_again(self, conn: Connection, run_id: RunId) -> None:
+        """Have a run that found an outside system away look again in a while."""
+        await self._wake(run_id, conn, self._clock.now() + ASK_AGAIN)
+
     # -- from a wish to a committed attempt ------------------------------------------------------------------------
 
     def _wish(
@@ -556,7 +560,7 @@ class Gateway:
             await wish.caller.guard.fence(conn)
             found = await store.lock_intent(conn, wish.key)
             assert found is not None
-            await self._wake(wish.caller.run_id, conn, self._clock.now() + ASK_AGAIN)
+            await self.ask_again(conn, wish.caller.run_id)
         kind = "in_doubt" if found.intent.state is IntentState.IN_DOUBT else "delivery"
         return Parked(kind, found.intent.intent_id, text)
 

@@ -130,7 +130,10 @@ async def _import(arguments: argparse.Namespace, settings: Settings, clock: Cloc
     from bot.local.sandbox.shop_import import import_shop
 
     counted = await asyncio.to_thread(import_shop, arguments.folder, settings.home.resolve(), clock=clock)
-    print(f"Imported into the sandbox shop: {counted}.")
+    print(
+        f"Imported into the sandbox shop: {counted.orders} orders ({counted.delivered} delivered) of"
+        f" {counted.customers} customers, {counted.products} products."
+    )
     return 0
 
 

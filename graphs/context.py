@@ -67,6 +67,13 @@ class RunContext:
         await self.show(step.key, state, parked.text)
         interrupt(Waiting(kind=parked.kind, subject_id=parked.subject_id, text=parked.text).model_dump())
 
+    async def wait_out(self, why: str) -> None:
+        """Pause the run because the records it reads are away; returns when it is time to look again."""
+        async with self.database.transaction() as conn:
+            await self.guard.fence(conn)
+            await self.gateway.ask_again(conn, self.run.run_id)
+        interrupt(Waiting(kind="delivery", subject_id=self.run.run_id, text=why).model_dump())
+
     async def _perform(self, step: Step) -> Outcome:
         return await self.gateway.perform(
             step.action,

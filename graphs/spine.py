@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -10,12 +10,14 @@ from langgraph.runtime import Runtime
 from actions.gateway import Declined, Done, Failed, Parked
 from actions.intent import TrustLabel
 from actions.policy import Decision, Verdict
+from actions.records import RecordsUnavailable
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.run import RunState, StepState, StepView
 from graphs.verify import faults_of, predicted, view_of
 
 Facts = dict[str, Any]
+Found = TypeVar("Found")
 
 #: Slack takes messages of up to 4,000 characters.
 LONGEST_REPORT = 3900
@@ -102,7 +104,7 @@ def _gather(walk: Walk) -> Node:
     async def gather(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context = runtime.context
         try:
-            facts = await walk.gather(context.run.request.text, context)
+            facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except NoPlan as error:
             return _no_plan(state, error)
         return _with(state, facts=facts)
@@ -110,10 +112,20 @@ def _gather(walk: Walk) -> Node:
     return gather
 
 
+async def _with_records(context: RunContext, read: Callable[[], Awaitable[Found]]) -> Found:
+    """What `read` gives, once the records can be read: an outside system that is away stops no run for good."""
+    while True:
+        try:
+            return await read()
+        except RecordsUnavailable as error:
+            await context.wait_out(f"{error} I look again by myself.")
+
+
 def _plan(walk: Walk) -> Node:
     async def plan(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+        context = runtime.context
         try:
-            made = await walk.plan(state["case"]["facts"], runtime.context)
+            made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
         except NoPlan as error:
             return _no_plan(state, error)
         return _with(state, plan=made.model_dump(mode="json"))

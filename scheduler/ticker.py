@@ -106,22 +106,27 @@ class Ticker:
             await _either(bell, stop, timeout=self._reload_every.total_seconds())
 
     async def _reload(self, scheduler: AsyncIOScheduler) -> None:
-        current: dict[str, Schedule] = {
-            schedule.schedule_id: schedule for schedule in await self._store.all() if not schedule.paused
-        }
+        current: dict[str, Schedule] = {}
+        for schedule in await self._store.all():
+            if not schedule.paused and self._admit(scheduler, schedule):
+                current[schedule.schedule_id] = schedule
         for gone in self._ticking.keys() - current.keys():
             scheduler.remove_job(gone)
-        for schedule_id, schedule in current.items():
-            known = self._ticking.get(schedule_id)
-            if known is None or known.version != schedule.version:
-                scheduler.add_job(
-                    self._tick,
-                    cron_trigger(schedule.cron, schedule.zone),
-                    args=(schedule, ()),
-                    id=schedule_id,
-                    replace_existing=True,
-                )
         self._ticking = current
+
+    def _admit(self, scheduler: AsyncIOScheduler, schedule: Schedule) -> bool:
+        """Let `schedule` tick, if it does not already; False when its rule in time makes no sense."""
+        known = self._ticking.get(schedule.schedule_id)
+        if known is not None and known.version == schedule.version:
+            return True
+        try:
+            trigger = cron_trigger(schedule.cron, schedule.zone)
+        except (ValueError, LookupError, OSError) as error:
+            # One row that somebody wrote by hand must not stop the others.
+            log.error("schedule %s never fires: %s. Remove it and add it again.", schedule.schedule_id, error)
+            return False
+        scheduler.add_job(self._tick, trigger, args=(schedule, ()), id=schedule.schedule_id, replace_existing=True)
+        return True
 
     def _tick(self, schedule: Schedule, dues: Sequence[datetime]) -> None:
         firing = self._fire(schedule, [due.astimezone(UTC) for due in dues])

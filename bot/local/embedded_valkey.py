@@ -171,8 +171,6 @@ class EmbeddedValkey:
     async def _end(self) -> None:
         ask = {pid: signal.SIGTERM for pid in working_in(self._folder, _PROGRAM)}
         await end_all(self._folder, _PROGRAM, ask=ask, grace=5.0, clock=self._clock)
-        with using(self._socket):
-            self._socket.unlink(missing_ok=True)
 
 
 def _quoted(value: str) -> str:

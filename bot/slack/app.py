@@ -232,8 +232,11 @@ def build_app(client: AsyncWebClient, identity: Identity, deliveries: Keeper, me
             bot_token=client.token,
         )
 
+    # `authorize` gives the token; a client that has one too makes Bolt warn at every start.
+    bare = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
+    bare.proxy = client.proxy
     app = AsyncApp(
-        name="countersign", client=client, authorize=authorize, signing_secret="", process_before_response=False
+        name="countersign", client=bare, authorize=authorize, signing_secret="", process_before_response=False
     )
     app.use(_keep_first(deliveries, identity.bot_user_id, metrics))
     return app

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.campaign import CLEO, Ask, approval_of, ask_for, asks, at_rest, judge
+from tests.support.campaign import CLEO, HASTY, Ask, approval_of, ask_for, asks, at_rest, judge
 from tests.support.company import Company
 from tests.support.halting import MORE_POINTS, POINTS, Halting
 
@@ -24,7 +24,7 @@ class Crashed:
     """One company, killed again and again, with a run of its own each time."""
 
     def __init__(self, home: Path, settles: str) -> None:
-        self.company = Company(home, env={"COUNTERSIGN_SANDBOX_SETTLES": settles, "COUNTERSIGN_POST_SECONDS": "0.05"})
+        self.company = Company(home, env={**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": settles})
         self.halting = Halting(home)
         self._honours = settles == "keyed"
         # Each is less than half of what was paid, so that the provider would let a second refund pass.

@@ -138,6 +138,15 @@ async def test_a_worker_outlives_the_loss_of_every_connection(engine: Engine) ->
         await engine.until(before, RunState.DONE)
 
 
+async def test_a_worker_begins_again_when_the_database_is_well(engine: Engine) -> None:
+    async with working(engine):
+        await engine.execute("alter function engine.procrastinate_fetch_job_v2 rename to gone")
+        run_id = await engine.start("plain")
+        await asyncio.sleep(0.4)
+        await engine.execute("alter function engine.gone rename to procrastinate_fetch_job_v2")
+        await engine.until(run_id, RunState.DONE)
+
+
 async def test_the_engines_tables_are_made_once_however_many_start_together(database_url: str) -> None:
     async with asyncio.timeout(30):
         await asyncio.gather(*(migrate(database_url, ENGINE) for _ in range(4)))

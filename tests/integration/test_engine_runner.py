@@ -67,7 +67,7 @@ async def test_a_run_goes_on_only_past_what_is_settled(engine: Engine) -> None:
     await engine.wake(run_id)
     await engine.runner.advance(run_id)
     assert (await engine.run(run_id)).state is RunState.WAITING
-    assert await engine.done_in_the_world(run_id) == ["first"]
+    assert await engine.done_in_the_world(run_id) == ["first", "asking"]
 
     await engine.settle(run_id, 1)
     await engine.wake(run_id)
@@ -231,7 +231,7 @@ async def test_a_waiting_run_stops_at_once_when_asked(engine: Engine) -> None:
     run = await engine.run(run_id)
     assert run.state is RunState.STOPPED
     assert engine.cancelled == [run_id]
-    assert await engine.done_in_the_world(run_id) == ["first"]
+    assert await engine.done_in_the_world(run_id) == ["first", "asking"]
 
 
 async def test_a_stopped_run_starts_nothing_new(engine: Engine) -> None:

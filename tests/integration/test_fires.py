@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -143,8 +144,20 @@ async def test_a_schedule_stopped_meanwhile_does_not_fire(store: ScheduleStore, 
         assert await getattr(store, change)(conn, "sch_sweep")
         assert not await getattr(store, change)(conn, "sch_sweep")
     await _set_clock(store, _may(11, 1))
+    # Neither as it was read before, nor as it is now.
+    for known in (schedule, replace(schedule, version=schedule.version + 1)):
+        assert await fires_of(store).fire(known, _may(11, 0)) is None
+        assert await fires_of(store).catch_up(known) == 0
+    assert await _started(store) == []
+
+
+async def test_a_schedule_changed_meanwhile_does_not_fire_as_it_was(store: ScheduleStore) -> None:
+    schedule = await _added(store, a_schedule(HOURLY))
+    async with store.database.transaction() as conn:
+        await store.pause(conn, "sch_sweep")
+        await store.resume(conn, "sch_sweep")
+    await _set_clock(store, _may(11, 1))
     assert await fires_of(store).fire(schedule, _may(11, 0)) is None
-    assert await fires_of(store).catch_up(schedule) == 0
     assert await _started(store) == []
 
 
@@ -242,6 +255,19 @@ async def test_catching_up_after_months_is_bounded(store: ScheduleStore) -> None
     assert count["fires"] == 7 * 24
 
 
+async def test_what_catching_up_could_not_start_is_found_by_the_next(store: ScheduleStore) -> None:
+    schedule = await _added(store, a_schedule(HOURLY, catch_up=CatchUp.ALL, overlap=Overlap.ALLOW))
+    await _set_clock(store, _may(12, 5))
+
+    async def breaks(conn: Connection, fire: Fire) -> str:
+        raise RuntimeError("killed here")
+
+    with pytest.raises(RuntimeError):
+        await fires_of(store, start=breaks).catch_up(schedule)
+    assert await fires_of(store).catch_up(schedule) == 2
+    assert await _started(store) == [_may(11, 0), _may(12, 0)]
+
+
 async def test_a_gap_between_fires_is_found_though_later_ones_were_fired(store: ScheduleStore) -> None:
     schedule = await _added(store, a_schedule(HOURLY, catch_up=CatchUp.ALL, overlap=Overlap.ALLOW))
     await _set_clock(store, _may(13, 5))
@@ -268,9 +294,17 @@ async def test_the_repeated_hour_in_autumn_fires_once(store: ScheduleStore) -> N
     answers = [await fires_of(store).fire(schedule, due) for due in dues]
     assert answers == [FireOutcome.STARTED, None]
     assert fire_key(schedule, dues[0]) == fire_key(schedule, dues[1])
-    # Nor does catch-up, which looks at all the days before, start it again.
-    await fires_of(store).catch_up(schedule)
+
+
+async def test_catch_up_knows_the_second_coming_of_a_fire_for_settled(store: ScheduleStore) -> None:
+    schedule = await _added(store, a_schedule("30 2 * * *", zone="Europe/Berlin"))
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    for minutes in (15, 20, 65):
+        await _set_clock(store, first + timedelta(minutes=minutes))
+        await fires_of(store).catch_up(schedule)
     assert await _started(store) == [first]
+    (row,) = await _rows(store, "select settled_until from scheduler.schedule")
+    assert row["settled_until"] > first + timedelta(minutes=60)
 
 
 async def test_overlap_skip_records_the_fire_and_starts_nothing(store: ScheduleStore) -> None:

@@ -136,6 +136,27 @@ async def test_a_schedule_added_while_ticking_fires_and_paused_stops(database: D
     assert await _fired(database, paused, paused + timedelta(days=1)) == Counter()
 
 
+async def test_a_schedule_paused_and_resumed_at_once_goes_on_in_time(database: Database, store: ScheduleStore) -> None:
+    await _add(store, _restless(1))
+    async with running(ticker_of(store)):
+        await _until_fired(database, 1)
+        async with database.transaction() as conn:
+            await store.pause(conn, "sch_1")
+            await store.resume(conn, "sch_1")
+        resumed = await _now(database)
+        await asyncio.sleep(3)
+    assert len(await _fired(database, resumed, resumed + timedelta(seconds=3))) >= 2
+
+
+async def test_a_schedule_that_makes_no_sense_does_not_stop_the_others(
+    database: Database, store: ScheduleStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _add(store, a_schedule("at dawn and at dusk", schedule_id="sch_0"), _restless(1))
+    async with running(ticker_of(store)):
+        await _until_fired(database, 1)
+    assert "schedule sch_0 never fires" in caplog.text
+
+
 async def test_fires_come_within_a_second_of_their_time(database: Database, store: ScheduleStore) -> None:
     await _add(store, *(_restless(number) for number in range(SCHEDULES)))
     async with running(ticker_of(store)):

@@ -94,7 +94,7 @@ async def last(state: Toy, runtime: Runtime[ToyContext]) -> Toy:
 async def asks(state: Toy, runtime: Runtime[ToyContext]) -> Toy:
     """Asks twice in one node, going on only when the stored answer is there: as `act` does."""
     context = runtime.context
-    await context.hook(context.run)
+    await context.mark("asking")
     for number in (1, 2):
         subject = f"{context.run.run_id}.{number}"
         while not await is_settled(context.database, subject):

@@ -17,7 +17,7 @@ from typing import Any
 import bot.bootstrap
 import bot.cli
 import bot.up
-from actions.approval import Answer
+from actions.approval import Click
 from actions.approvals import Approvals
 from actions.connector import Outbound
 from actions.connectors.payments import PaymentsConnector
@@ -28,7 +28,7 @@ from bot.intake import Intake
 from bot.local.child import Child
 from bot.slack.channel import SlackChannel
 from bot.store import Deliveries, Outbox
-from core.db import Connection
+from core.db import Connection, Row
 from core.ids import RunId
 from graphs.run import Run
 from graphs.runner import Runner
@@ -121,7 +121,7 @@ async def _called(hook: Hook | None, *args: Any, **kwargs: Any) -> None:
 
 
 def _lay_in_the_way_in(trap: _Trap) -> None:
-    decided: list[str] = []
+    decided: set[str] = set()
 
     async def handle(delivery: Delivery) -> None:
         point, about = ("click acknowledged", None) if delivery.press else ("request acknowledged", delivery.text)
@@ -130,16 +130,15 @@ def _lay_in_the_way_in(trap: _Trap) -> None:
             await asyncio.sleep(_ACKNOWLEDGED_WITHIN)
             trap.reach(point, about)
 
-    def decide(answer: Answer, *_: Any) -> None:
-        if answer.decided:
-            decided.append(answer.state)
+    def vote(_: None, conn: Connection, click: Click, row: Row, *__: Any) -> None:
+        decided.add(row["run_id"])
 
     def advance(run_id: RunId) -> None:
-        if decided:
+        if run_id in decided:
             trap.reach("approval decided", None)
 
     _wrap(Intake, "handle", before=handle)
-    _wrap(Approvals, "decide_in", after=decide)
+    _wrap(Approvals, "_after_vote", after=vote)
     _wrap(Runner, "advance", before=advance)
 
 

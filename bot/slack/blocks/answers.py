@@ -115,7 +115,7 @@ def waiting_for_you(views: Sequence[ApprovalView]) -> str:
 
 
 def _approval_line(view: ApprovalView) -> str:
-    label = " 🧪 sandbox" if view.sandbox else ""
+    label = " (sandbox)" if view.sandbox else ""
     return (
         f"{limits.brief(view.summary, _MOST_LINE)}{label}, asked by {limits.person(view.requester)} in "
         f"<#{view.conversation.channel}>, run `{limits.escape(view.run_id)}`, expires {limits.instant(view.expires_at)}"

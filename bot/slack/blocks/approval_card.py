@@ -19,7 +19,7 @@ MOST_REASON = 500
 _MENTIONED = 5
 _MOST_OUTCOME = 1000
 _MOST_NAME = 300
-_SANDBOX = "🧪 *sandbox*: nothing outside this installation is touched"
+_SANDBOX = "*sandbox*: nothing outside this installation is touched"
 _UNDELIVERED = "undelivered"
 _VERB: Mapping[str, str] = {
     ApprovalState.PENDING: "Approve",
@@ -67,8 +67,10 @@ def _verb(view: ApprovalView) -> str:
 
 
 def _record(view: ApprovalView) -> list[Block]:
-    through = f"{view.connector} ({view.account})" + (", sandbox" if view.sandbox else "")
-    return limits.facts([("What", view.summary), *view.fields, ("Through", through), ("Effect", _effect(view))])
+    # The heading says it already, unless it was too long for one.
+    what = [] if view.summary in _heading(view) else [("What", view.summary)]
+    through = f"{view.connector} ({view.account})"
+    return limits.facts([*what, *view.fields, ("Through", through), ("Effect", _effect(view))])
 
 
 def _effect(view: ApprovalView) -> str:

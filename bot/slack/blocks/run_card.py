@@ -21,7 +21,7 @@ _STATE: Mapping[RunState, str] = {
     RunState.NEEDS_ATTENTION: "⚠️ needs attention",
 }
 _STEP: Mapping[StepState, str] = {
-    StepState.PLANNED: "▫️ planned",
+    StepState.PLANNED: "⚪ planned",
     StepState.WAITING: "⏳ waiting",
     StepState.DONE: "✅ done",
     StepState.REFUSED: "⛔ refused",
@@ -45,7 +45,7 @@ def is_alive(run: Run) -> bool:
 
 
 def _title(run: Run) -> str:
-    label = " · 🧪 sandbox" if run.sandbox else ""
+    label = " · sandbox" if run.sandbox else ""
     return f"*{limits.brief(run.workflow, 100)}* · {state_words(run)}{label}"
 
 
@@ -136,7 +136,8 @@ def _stop_button(run: Run) -> Block:
 def _text(run: Run) -> str:
     label = "[sandbox] " if run.sandbox else ""
     whom = limits.person(run.request.requester)
-    parts = [f"{label}{limits.brief(run.workflow, 100)} for {whom}: {state_words(run)}."]
+    said = f" ({limits.brief(run.request.text, 100)})" if run.request.text else ""
+    parts = [f"{label}{limits.brief(run.workflow, 100)} for {whom}{said}: {state_words(run)}."]
     if run.plan_summary:
         parts.append(f"Plan: {limits.brief(run.plan_summary, 300)}")
     if run.state is RunState.WAITING:

@@ -1,0 +1,49 @@
+"""Returns asked for while processes are killed at random: the provider's own log has each of them, and once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import HASTY, Plan, Verdict, asks, run_campaign
+from tests.support.company import Company
+from tests.support.halting import Halting
+
+FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
+RUNS, KILLS = (60, 31) if FULL else (6, 2)
+SEED = 20260105
+
+pytestmark = pytest.mark.campaign
+
+
+async def test_kills_lose_and_double_nothing_where_keys_are_honoured(tmp_path: Path) -> None:
+    verdict = await campaign(tmp_path / "var", Plan(asks(RUNS, seed=SEED), KILLS, SEED), honours_keys=True)
+    assert verdict.is_clean, str(verdict)
+
+
+async def test_kills_lose_and_double_nothing_where_keys_are_ignored(tmp_path: Path) -> None:
+    verdict = await campaign(tmp_path / "var", Plan(asks(RUNS, seed=SEED), KILLS, SEED), honours_keys=False)
+    assert verdict.is_clean, str(verdict)
+
+
+async def test_the_same_campaign_finds_the_duplicates_of_a_ledger_that_forgets(tmp_path: Path) -> None:
+    plan = Plan(asks(20 if FULL else 2, seed=SEED), 10 if FULL else 1, SEED, forgetful=True)
+    verdict = await campaign(tmp_path / "var", plan, honours_keys=False)
+    assert verdict.duplicated
+    assert not verdict.is_clean
+
+
+async def campaign(home: Path, plan: Plan, *, honours_keys: bool) -> Verdict:
+    """One campaign under the contract that goes with what the provider does."""
+    company = Company(home, env={**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": "keyed" if honours_keys else "probeable"})
+    try:
+        await company.start(*Halting(home, forgetful=plan.forgetful).command)
+        await company.control("payments", honour_keys=honours_keys)
+        verdict = await run_campaign(company, plan)
+    finally:
+        await company.kill_everything()
+        await company.forget()
+        await company.close()
+    ledger = "forgetful" if plan.forgetful else "whole"
+    print(f"keys {'honoured' if honours_keys else 'ignored'}, {ledger} ledger: {verdict}")
+    return verdict
