@@ -108,7 +108,7 @@ async def test_what_was_answered_ok_is_there_after_kill_9(tmp_path):
     options = sample_options(tmp_path)
     arguments = (str(tmp_path), str(options.manifest), str(options.company))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _SERVER, *arguments, stdout=asyncio.subprocess.PIPE, cwd=options.manifest.parent
+        sys.executable, "-c", _SERVER, *arguments, stdout=asyncio.subprocess.PIPE, cwd=options.company.parents[2]
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()

@@ -29,7 +29,7 @@ def sample_options(folder: Path, **changes: Any) -> WorkspaceOptions:
     options = WorkspaceOptions(
         port=0,
         database=folder / "workspace.sqlite3",
-        manifest=_ROOT / "manifest.yml",
+        manifest=Path(__file__).with_name("manifest.yml"),
         company=_ROOT / "bot" / "sample" / "workspace.yml",
         roles=ROLES,
     )

@@ -70,7 +70,12 @@ def _record(view: ApprovalView) -> list[Block]:
     # The heading says it already, unless it was too long for one.
     what = [] if view.summary in _heading(view) else [("What", view.summary)]
     through = f"{view.connector} ({view.account})"
-    return limits.facts([*what, *view.fields, ("Through", through), ("Effect", _effect(view))])
+    fields = [(_label(label), value) for label, value in view.fields]
+    return limits.facts([*what, *fields, ("Through", through), ("Effect", _effect(view))])
+
+
+def _label(label: str) -> str:
+    return label[:1].upper() + label[1:]
 
 
 def _effect(view: ApprovalView) -> str:
@@ -78,7 +83,10 @@ def _effect(view: ApprovalView) -> str:
 
 
 def _why(view: ApprovalView) -> list[Block]:
-    asks = f"*Why you are asked:* {limits.escape(' '.join(view.reasons))} (rule `{_name(view.rule)}`)"
+    said = " ".join(view.reasons)
+    # Reasons that come from a rule name it themselves.
+    rule = "" if f"({view.rule}:" in said else f" (rule `{_name(view.rule)}`)"
+    asks = f"*Why you are asked:* {limits.escape(said)}{rule}"
     evidence = [limits.section("*Evidence*"), *limits.bullets(view.evidence)] if view.evidence else []
     return [*evidence, limits.section(asks)]
 
@@ -98,7 +106,8 @@ def _bottom(view: ApprovalView, *, complete: bool) -> list[Block]:
         outcome = outcome_line(view)
         digest = limits.context(f"digest `{short(view.digest)}`")
         return [*lines, *([limits.section(outcome)] if outcome else []), digest]
-    return [limits.context(*_who_and_when(view)), limits.actions(*_buttons(view, complete=complete))]
+    small = [*_who_and_when(view), f"digest `{short(view.digest)}`"]
+    return [limits.context(*small), limits.actions(*_buttons(view, complete=complete))]
 
 
 def _who_and_when(view: ApprovalView) -> list[str]:
@@ -108,7 +117,6 @@ def _who_and_when(view: ApprovalView) -> list[str]:
         f"Who may decide: {_name(view.who)}{few}",
         _votes(view),
         f"Expires {limits.instant(view.expires_at)}",
-        f"digest `{short(view.digest)}`",
     ]
 
 
@@ -185,7 +193,7 @@ def outcome_line(view: ApprovalView) -> str:
     text = limits.brief(view.outcome, _MOST_OUTCOME)
     lines = {
         IntentState.EXECUTING: "⏳ *Being carried out now*",
-        IntentState.DONE: f"✅ *Done*: {text}",
+        IntentState.DONE: "✅ *Done*" if view.outcome == f"{view.summary}: done" else f"✅ *Done*: {text}",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
         IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
         "It is being settled with the other side and is never simply tried again.",

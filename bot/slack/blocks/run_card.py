@@ -73,11 +73,17 @@ def _plan(run: Run) -> list[Block]:
 
 
 def _step_line(number: int, step: StepView) -> str:
-    more = step.note
+    more = _note(step)
     if not more and step.state is StepState.PLANNED and step.who:
         more = f"{step.who} must agree"
     tail = f" — {limits.brief(more, _MOST_NOTE)}" if more else ""
     return f"{number}. {_STEP[step.state]} · {limits.brief(step.summary, _MOST_NOTE)}{tail}"
+
+
+def _note(step: StepView) -> str:
+    """What the step's note adds to its summary and its state, which stand on the same line."""
+    note = step.note.removeprefix(f"{step.summary}: ")
+    return "" if note == step.state.value else note
 
 
 def _within(most: int, lines: list[str]) -> list[str]:
@@ -92,12 +98,23 @@ def _within(most: int, lines: list[str]) -> list[str]:
 
 def _news(run: Run) -> list[Block]:
     blocks: list[Block] = []
-    if run.state is RunState.WAITING and run.waiting:
-        lines = [f"⏳ *Waiting for*: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:5]]
+    lines = [f"⏳ *Waiting for*: {limits.brief(text, 300)}" for text in _unsaid(run)[:5]]
+    if lines:
         blocks += [limits.section(part) for part in _within(limits.MOST_SECTION, lines)]
     if run.outcome:
-        blocks.append(limits.section(f"*Outcome*: {limits.brief(run.outcome, 1000)}"))
+        blocks.append(limits.section(f"*Outcome*: {_outcome(run)}"))
     return blocks
+
+
+def _unsaid(run: Run) -> list[str]:
+    """What the run waits for, as far as no line of its plan says so."""
+    said = {step.note for step in run.steps[:_MOST_STEPS] if step.state is StepState.WAITING}
+    return [waiting.text for waiting in run.waiting if waiting.text not in said and run.state is RunState.WAITING]
+
+
+def _outcome(run: Run) -> str:
+    # One sentence a line, as the report says it in the conversation; here they follow one another.
+    return limits.brief(" ".join(run.outcome.split("\n")), 1000)
 
 
 def _figures(run: Run) -> list[str]:
@@ -143,5 +160,5 @@ def _text(run: Run) -> str:
     if run.state is RunState.WAITING:
         parts += [f"Waiting for: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:3]]
     if run.outcome:
-        parts.append(f"Outcome: {limits.brief(run.outcome, 1000)}")
+        parts.append(f"Outcome: {_outcome(run)}")
     return " ".join(parts)

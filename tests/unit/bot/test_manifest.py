@@ -29,10 +29,14 @@ def manifest() -> Any:
 def test_every_event_that_is_for_us_is_subscribed_with_its_scope(manifest: Any) -> None:
     events = manifest["settings"]["event_subscriptions"]["bot_events"]
     scopes = manifest["oauth_config"]["scopes"]["bot"]
-    assert set(subscribed()) == set(EVENT_SCOPES)
-    for event, scope in EVENT_SCOPES.items():
-        assert event in events
+    assert set(subscribed()) == set(EVENT_SCOPES) == set(events)
+    for scope in EVENT_SCOPES.values():
         assert scope in scopes
+
+
+def test_no_scope_is_asked_for_that_nothing_needs(manifest: Any) -> None:
+    needed = set().union(EVENT_SCOPES.values(), *METHOD_SCOPES.values())
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == needed
 
 
 @pytest.mark.parametrize("methods", METHOD_SCOPES)

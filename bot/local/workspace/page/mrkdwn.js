@@ -13,7 +13,7 @@ const EMOJI = {
   mag: "🔍", double_vertical_bar: "⏸", pause_button: "⏸", arrow_forward: "▶", arrow_right: "➡", stopwatch: "⏱", alarm_clock: "⏰",
   clock1: "🕐", bar_chart: "📊", page_facing_up: "📄", scroll: "📜", shield: "🛡", link: "🔗", bulb: "💡", sparkles: "✨",
   ballot_box_with_check: "☑", wastebasket: "🗑", zap: "⚡", rocket: "🚀", wave: "👋", heart: "❤", fire: "🔥", key: "🔑", gear: "⚙",
-  test_tube: "🧪", inbox_tray: "📥", outbox_tray: "📤", zzz: "💤",
+  test_tube: "🧪", heavy_minus_sign: "➖", white_small_square: "▫", mailbox_with_no_mail: "📭", inbox_tray: "📥", outbox_tray: "📤", zzz: "💤",
 };
 const NAMES = Object.fromEntries(Object.entries(EMOJI).map(([name, letter]) => [letter, name]));
 const LETTERS = new RegExp(`:([a-z0-9_+-]+):|(${Object.keys(NAMES).join("|")})\uFE0F?`, "gu");

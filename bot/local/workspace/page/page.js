@@ -63,8 +63,20 @@ const showChannels = single(async () => {
   if (current && !document.hidden && visibleMessages()) reading.note(current.id, current.latest_ts);
   fill(byId("channels"), channels.filter((channel) => !channel.is_im).map(channelEntry));
   fill(byId("apps"), channels.filter((channel) => channel.is_im).map(channelEntry));
+  showNews(channels.some(isUnread));
   showSessions();
 });
+
+function isUnread(channel) {
+  return channel.latest_ts !== "0" && channel.latest_ts > reading.of(channel.id) && channel.id !== state.channel;
+}
+
+// On a narrow screen the channels stand behind a button, which says that something new is there.
+function showNews(something) {
+  const button = byId("show-channels");
+  button.classList.toggle("unread", something);
+  button.setAttribute("aria-label", something ? "Show channels, something is new" : "Show channels");
+}
 
 function visibleMessages() {
   return !channelOf(state.channel)?.is_im || state.tab === "messages";
@@ -72,7 +84,7 @@ function visibleMessages() {
 
 function channelEntry(channel) {
   const current = channel.id === state.channel;
-  const unread = channel.latest_ts !== "0" && channel.latest_ts > reading.of(channel.id) && !current;
+  const unread = isUnread(channel);
   const face = channel.is_im ? avatar(directory.bot.user_id) : el("span", { class: "hash", "aria-hidden": "true" }, channel.is_private ? icon("lock") : "#");
   return el("li", {}, el("button", {
     type: "button", class: `channel ${unread ? "unread" : ""}`, "aria-current": current ? "page" : undefined,
@@ -131,8 +143,18 @@ function suggestedPrompts(channel) {
 
 function keepingScroll(node, change) {
   const atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < 80;
+  const before = node.lastElementChild?.dataset.ts;
   change();
-  if (atEnd) node.scrollTop = node.scrollHeight;
+  const last = node.lastElementChild;
+  if (last?.dataset.ts === before) {
+    if (atEnd) node.scrollTop = node.scrollHeight;
+  } else if (atEnd || last?.classList.contains("ephemeral")) showLatest(node);
+}
+
+// The end, unless the last message is higher than the screen: that one is read from its first line.
+function showLatest(node) {
+  const last = node.lastElementChild;
+  if (last) node.scrollTop += last.getBoundingClientRect().top - node.getBoundingClientRect().top;
 }
 
 function showSessions() {
@@ -192,8 +214,7 @@ function openChannel(id, { thread = "", focus = "" } = {}) {
   remember();
   showChannels();
   showTimeline().then(() => {
-    const node = byId("timeline");
-    node.scrollTop = node.scrollHeight;
+    showLatest(byId("timeline"));
     if (focus) highlight(focus);
   });
 }
@@ -238,10 +259,7 @@ function openThread(ts) {
   threadComposer.refresh();
   showSessions();
   remember();
-  showThread().then(() => {
-    const node = byId("thread-timeline");
-    node.scrollTop = node.scrollHeight;
-  });
+  showThread().then(() => showLatest(byId("thread-timeline")));
 }
 
 function remember() {
