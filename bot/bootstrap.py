@@ -21,7 +21,7 @@ from bot.settings import Settings
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
-from core.errors import CountersignError, SettingsInvalid
+from core.errors import CountersignError, Refused, SettingsInvalid
 from core.ids import RunId, new_card_id, new_run_id
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
@@ -29,9 +29,9 @@ from core.outbox import Conversation
 from graphs.checkpoints import set_up_checkpoints
 from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
-from graphs.models import ModelOptions, open_reasoner
+from graphs.models import ModelOptions, Price, open_reasoner
 from graphs.reasoner import Example, Reasoner
-from graphs.run import ENDED, Request, Run, Waiting
+from graphs.run import Request, Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
@@ -232,6 +232,7 @@ def model_options(settings: Settings) -> ModelOptions:
         base_url=settings.openai_base_url,
         model=settings.model,
         timeout_seconds=settings.model_timeout_seconds,
+        prices={name: Price(*each) for name, each in settings.model_prices.items()},
     )
 
 
@@ -247,7 +248,9 @@ def _runs_for_fires(runs: RunStore, dispatcher: Dispatcher, workflows: Workflows
         schedule = fire.schedule
         workflow = workflows.get(schedule.workflow)
         if workflow is None:
-            raise SettingsInvalid(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
+            raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
+        if not rules().team.may_start(schedule.owner):
+            raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
         run_id = new_run_id()
         request = Request(
             workspace=schedule.workspace,
@@ -258,19 +261,20 @@ def _runs_for_fires(runs: RunStore, dispatcher: Dispatcher, workflows: Workflows
             text=schedule.text,
             delivery_id=fire.delivery_id,
         )
-        await runs.create(
+        made = await runs.create(
             conn,
             request,
             conversation=_thread_of_its_own(schedule.conversation),
             workflow_version=workflow.version,
             run_id=run_id,
         )
+        if not made:
+            raise Refused("This fire started its run before, so it starts no second one.")
         await dispatcher.wake(run_id, conn)
         return run_id
 
     async def still_running(conn: Connection, run_id: str) -> bool:
-        run = await runs.get(RunId(run_id))
-        return run is not None and run.state not in ENDED
+        return await runs.goes_on(conn, RunId(run_id))
 
     return Runs(start=start, still_running=still_running)
 

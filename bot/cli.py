@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.settings import Settings, read_settings
+from bot.settings import Settings, forbid_tracing, read_settings
 from core.clock import Clock, SystemClock
 from core.errors import CountersignError
 from core.log import configure_log
@@ -25,6 +25,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     clock = SystemClock()
     try:
+        forbid_tracing()
         settings = read_settings()
         # A process that serves writes its log to stdout, so that stderr is for what a person must see now.
         stream = sys.stdout if arguments.verb in {_serve, _workspace, _sandbox} else sys.stderr
@@ -56,10 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in _LISTINGS.items():
         listing = _add(verbs, name, _list, text)
         listing.add_argument("listing", nargs="?", choices=["list"], default="list")
-        listing.add_argument("--limit", type=int, default=20)
+        listing.add_argument("--limit", type=_count, default=20, help="how many at most (20)")
         listing.add_argument("--json", action="store_true", help="print JSON")
         listing.set_defaults(name=name)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a number from 1 to 100000")
+    return int(text)
 
 
 _LISTINGS = {

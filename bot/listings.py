@@ -11,11 +11,14 @@ from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
 from core.clock import Clock
-from core.db import Database, open_database
+from core.db import Database, DatabaseError, open_database
 from graphs.store import RunStore
 from scheduler.store import ScheduleStore
 
 Rows = list[dict[str, Any]]
+
+#: Postgres's code for a table that is not there.
+_NO_SUCH_TABLE = "42P01"
 
 
 async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
@@ -23,7 +26,13 @@ async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) ->
     if name == "actions":
         return _actions()
     async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
-        return await _READERS[name](database, settings, limit)
+        try:
+            return await _READERS[name](database, settings, limit)
+        except DatabaseError as error:
+            if error.sqlstate != _NO_SUCH_TABLE:
+                raise
+            # Nothing was ever started on this database, so there is nothing to list yet.
+            return []
 
 
 def _actions() -> Rows:

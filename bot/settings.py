@@ -1,6 +1,8 @@
 """The only reader of the environment: one frozen object, validated once at the start."""
 
+import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Self
 
@@ -40,8 +42,13 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    model: str = Field("gpt-4o-mini", validation_alias="COUNTERSIGN_MODEL")
+    model: str = Field("gpt-4.1-mini", validation_alias="COUNTERSIGN_MODEL")
     model_timeout_seconds: float = Field(30, gt=0, validation_alias="COUNTERSIGN_MODEL_TIMEOUT_SECONDS")
+
+    model_prices: dict[str, tuple[Decimal, Decimal]] = Field(
+        default_factory=dict, validation_alias="COUNTERSIGN_MODEL_PRICES"
+    )
+    """USD per million tokens in and out, by model, as JSON; the cost of any other model is called unknown."""
 
     sandbox_settles: Literal["keyed", "probeable"] = Field("keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES")
     """Whether the sandbox systems' contract says that they honour idempotency keys."""
@@ -118,4 +125,28 @@ def _in_words(mistake: dict[str, object]) -> str:
     place = mistake["loc"]
     name = str(place[-1]) if isinstance(place, tuple) and place else ""  # pyright: ignore
     text = str(mistake["msg"]).removeprefix("Value error, ")
-    return f"{name}: {text}." if name else f"{text}."
+    if not name:
+        return f"{text}."
+    said = mistake.get("input")
+    if name in _EXAMPLES:
+        return f"{name} {_EXAMPLES[name]}, not “{said}”."
+    return f"{name} is “{said}”, which cannot be used: {text[:1].lower()}{text[1:]}."
+
+
+#: What a setting has to be, where the general sentence would say it in a programmer's words.
+_EXAMPLES = {
+    "COUNTERSIGN_PORT": "has to be a port from 1 to 65533, such as 8765",
+    "COUNTERSIGN_HEALTH_PORT": "has to be a port from 1 to 65535, or 0 for none",
+    "COUNTERSIGN_ADMIN": "has to be a member id that begins with U or W, such as U012AB3CD",
+    "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
+    "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
+    "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed or probeable",
+    "COUNTERSIGN_MODEL_PRICES": "has to be JSON such as {\"gpt-4o-mini\": [0.15, 0.60]}",
+}
+
+
+def forbid_tracing() -> None:
+    """Take away the variables by which LangChain would send what runs contain to a tracing service."""
+    for name in list(os.environ):
+        if name.startswith(("LANGCHAIN_", "LANGSMITH_")):
+            del os.environ[name]

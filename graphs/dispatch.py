@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -34,6 +35,7 @@ _AWAY = (ConnectorException, DatabaseError)
 # Procrastinate's own heartbeat stops the worker at the first failed query, and its pruning of old workers takes
 # running jobs from healthy ones after an outage. Both are done here, so its own must never come due.
 _NEVER = 10 * 365 * 86400.0
+_FIRST_PAUSE = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -133,17 +135,22 @@ class Dispatcher:
                 await self._enqueue(run_id, conn)
 
     async def _work(self, app: App, shift: "_Shift", stop: asyncio.Event) -> None:
-        pause = 0.5
+        pause = _FIRST_PAUSE
         while not stop.is_set():
+            began = self._clock.monotonic()
             worker = shift.begin(app)
             stopper = asyncio.create_task(_stop_when(stop, worker))
             try:
                 await worker.run()
-                pause = 0.5
             except _AWAY as error:
+                # It may have come in the place of our own cancellation, which must not be lost.
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                ran_well = self._clock.monotonic() - began > 60
+                pause = _FIRST_PAUSE if ran_well else min(pause * 2, 10)
                 log.warning("the worker lost the database, starting again in %.1f s: %s", pause, _said(error))
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, 10)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause)
             finally:
                 stopper.cancel()
 

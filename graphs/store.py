@@ -107,6 +107,11 @@ class RunStore:
             )
             return [_run(row) async for row in cursor]
 
+    async def goes_on(self, conn: Connection, run_id: RunId) -> bool:
+        """True while the run has not ended."""
+        cursor = await conn.execute("select from graphs.run where run_id = %s and finished_at is null", (run_id,))
+        return await cursor.fetchone() is not None
+
     async def counts(self) -> dict[RunState, int]:
         """How many runs stand in each state."""
         async with self._database.connection() as conn:

@@ -164,7 +164,7 @@ def parse_when(text: str) -> When:
         if found is not None:
             break
     else:
-        raise ScheduleInvalid(f"I cannot tell when that is: {text[:80]!r}. {_HELP}")
+        raise ScheduleInvalid(f"I cannot tell when “{text[:80]}” is. {_HELP}")
     cron = checked_cron(_cron_of(found.groupdict()))
     zone = _ZONE.match(text, found.end())
     rest = text[zone.end() if zone else found.end() :].lstrip(" ,:;")
@@ -210,7 +210,7 @@ def checked_zone(name: str) -> str:
         return ZoneInfo(name).key
     except (LookupError, ValueError, OSError) as error:
         raise ScheduleInvalid(
-            f"{name!r} is not a time zone I know. Write an IANA name, such as Europe/Berlin."
+            f"“{name}” is not a time zone I know. Write an IANA name, such as Europe/Berlin."
         ) from error
 
 
@@ -222,7 +222,7 @@ def checked_cron(cron: str) -> str:
     fields = cron.lower().split()
     if len(fields) != 5:
         raise ScheduleInvalid(
-            f"{cron!r} has {len(fields)} fields; a cron has five: minute, hour, day, month, weekday. {_HELP}"
+            f"“{cron}” has {len(fields)} fields; a cron has five: minute, hour, day, month, weekday. {_HELP}"
         )
     minute, hour, day, month, weekday = fields
     _values(minute, "minute", 0, 59)
@@ -231,11 +231,11 @@ def checked_cron(cron: str) -> str:
     weekdays = _values(weekday, "weekday", 0, 7, _WEEKDAYS)
     if "*" not in (day, weekday):
         raise ScheduleInvalid(
-            f"{cron!r} names days and weekdays, which crons read differently. Make two schedules of it."
+            f"“{cron}” names days and weekdays, which crons read differently. Make two schedules of it."
         )
     # 2024 is a leap year: 29 February comes true now and then, 30 February never.
     if min(days) > max(monthrange(2024, number)[1] for number in months):
-        raise ScheduleInvalid(f"{cron!r} never comes true: none of its months has that day.")
+        raise ScheduleInvalid(f"“{cron}” never comes true: none of its months has that day.")
     # Numbers mean other weekdays elsewhere (0 is Sunday to cron, Monday to others); names mean one.
     named = "*" if weekday == "*" else ",".join(_WEEKDAYS[n] for n in sorted({n % 7 for n in weekdays}))
     return f"{minute} {hour} {day} {month} {named}"
@@ -272,8 +272,12 @@ def _item_values(found: re.Match[str], name: str, bounds: tuple[int, int], names
     return list(range(first, last + 1, step))
 
 
+def _article(name: str) -> str:
+    return "an" if name == "hour" else "a"
+
+
 def _wrong(field: str, name: str, low: int, high: int) -> ScheduleInvalid:
     return ScheduleInvalid(
-        f"{field!r} is not a {name} of a cron: use numbers from {low} to {high}, `*`, lists, ranges (`a-b`)"
+        f"“{field}” is not {_article(name)} {name} of a cron: use numbers from {low} to {high}, `*`, lists, ranges (`a-b`)"
         " or steps (`*/n`)."
     )

@@ -121,8 +121,8 @@ def _wish(order: Order, customer: Customer, ask: ReturnAsk) -> ReturnWish:
         return ReturnWish(items=items, reason=ask.reason, destination=Destination.GIFT_CARD)
     kind = words.replace(" ", "_")
     held = [method.payment_method_id for method in customer.payment_methods if method.kind == kind]
-    if kind in {"paypal", "credit_card"} and len(held) != 1:
-        raise NoPlan(f"The customer has {len(held)} payment methods of the kind {words}. Name one by its id.")
+    if len(held) > 1:
+        raise NoPlan(f"The customer has {len(held)} payment methods of that kind. Name one: {', '.join(held)}.")
     return ReturnWish(items=items, reason=ask.reason, payment_method_id=held[0] if held else ask.destination)
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: How long a busy machine may take for one change to show, in milliseconds.
 PATIENCE = 60_000
-#: Slack's greyscale letters, and nothing of Chromium's own on the network.
+#: The same letters on every screen, and nothing of Chromium's own on the network.
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-lcd-text",
@@ -91,6 +91,7 @@ async def test_a_newcomer_is_refused_as_rita_then_approves_as_ben_and_sees_the_r
         run = await ask(page, "returns", "run returns #W1002 office chair because it wobbles")
         await expect(run).to_contain_text("Plan: Return and refund #W1002")
         await expect(run).to_contain_text("waits for an approver")
+        await expect(run).to_contain_text("waiting · sandbox")
         thread = await open_thread(page, run)
         card = approval_card(thread)
         await expect(card.get_by_role("heading")).to_have_text(

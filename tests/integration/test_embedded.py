@@ -339,7 +339,7 @@ async def test_a_database_that_vanished_is_reported_not_replaced_by_an_empty_one
     await server.stop()
     folder = known_folder(home)
     assert folder is not None
-    aside = folder.rename(folder.with_name("set-aside"))
+    aside = folder.rename(folder.with_name(f"aside-{folder.name}"))
     try:
         with pytest.raises(ClusterLost, match="make reset"):
             await server.start()
@@ -378,10 +378,12 @@ async def test_as_root_no_folder_above_changes_mode_or_owner(fresh_home: Path) -
     server = postgres_in(outer / "home")
 
     await server.start()
-    assert server.pid is not None
-    assert Path(f"/proc/{server.pid}").stat().st_uid != 0
-    assert modes_above(*watched) == before
-    await server.forget()
+    try:
+        assert server.pid is not None
+        assert Path(f"/proc/{server.pid}").stat().st_uid != 0
+        assert modes_above(*watched) == before
+    finally:
+        await server.forget()
     assert modes_above(*watched) == before
 
 

@@ -11,7 +11,7 @@ from core.ids import new_run_id
 from core.migrate import migrate
 from core.outbox import Conversation
 from graphs.run import Request, RunState
-from tests.support.engine import ENGINE, QUICK, Engine, assemble, make_world, working
+from tests.support.engine import ENGINE, QUICK, Engine, assemble, die_here, make_world, working
 
 pytest_plugins = ["tests.support.engine_fixtures"]
 
@@ -145,6 +145,22 @@ async def test_a_worker_begins_again_when_the_database_is_well(engine: Engine) -
         await asyncio.sleep(0.4)
         await engine.execute("alter function engine.gone rename to procrastinate_fetch_job_v2")
         await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_worker_can_be_cancelled_while_the_database_is_away(engine: Engine) -> None:
+    worker = engine.dispatcher.run_worker(
+        engine.runner.advance, stop=asyncio.Event(), metrics=engine.metrics, die=die_here
+    )
+    work = asyncio.create_task(worker)
+    run_id = await engine.start("gated")
+    await engine.until_done(run_id, "gated")
+    await engine.execute("alter function engine.procrastinate_fetch_job_v2 rename to gone")
+    await asyncio.sleep(3 * QUICK.poll)
+    work.cancel()
+    _, unfinished = await asyncio.wait([work], timeout=3 * QUICK.drain)
+    assert not unfinished
+    with pytest.raises((asyncio.CancelledError, ExceptionGroup)):
+        await work
 
 
 async def test_the_engines_tables_are_made_once_however_many_start_together(database_url: str) -> None:

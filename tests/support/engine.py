@@ -176,7 +176,7 @@ async def nothing(run: Run) -> None:
     """The hook of a toy that is left alone."""
 
 
-class Died(BaseException):
+class Died(Exception):
     """Where a process would have ended itself."""
 
 

@@ -19,7 +19,7 @@ MOST_REASON = 500
 _MENTIONED = 5
 _MOST_OUTCOME = 1000
 _MOST_NAME = 300
-_SANDBOX = "*sandbox*: nothing outside this installation is touched"
+_SANDBOX = "*sandbox*: nothing real is touched"
 _UNDELIVERED = "undelivered"
 _VERB: Mapping[str, str] = {
     ApprovalState.PENDING: "Approve",
