@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
+from string import Formatter
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ValidationError
@@ -102,12 +103,19 @@ def action(
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         declared = Action(name, version, connector, effect, summary, args, result, handler, amount, target, recipient)
-        missing = [field for field in declared.guarded if field not in args.model_fields]
+        named = [*declared.guarded, *_named_in(summary)]
+        missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")
         return declared
 
     return declare
+
+
+def _named_in(summary: str) -> list[str]:
+    """The arguments that a summary speaks of, without what it asks of them (`amount.currency`)."""
+    fields = [field for _, field, _, _ in Formatter().parse(summary) if field is not None]
+    return [field.partition(".")[0].partition("[")[0] for field in fields]
 
 
 def _shown(value: Any) -> Any:

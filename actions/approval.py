@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, cast
 
+from pydantic import BaseModel
+
+from actions.action import AnyAction, ArgumentsInvalid
+from actions.intent import short
 from actions.policy import Approvers, Decision
 from actions.team import Team
 from core.outbox import Conversation
@@ -96,6 +100,8 @@ def refusal_of(click: Click, standing: Standing | None, team: Team, approval: Op
 def _refuse_identity(click: Click, standing: Standing | None, team: Team) -> Refusal | None:
     if standing is None:
         return Refusal("unverified", "Slack could not tell me who you are just now, so I did nothing. Try again.")
+    if standing.user_id != click.user_id:
+        return Refusal("unverified", "Slack spoke of somebody else, so I did nothing. Try again.")
     if click.team_id != team.workspace or standing.team_id != team.workspace or click.enterprise_id != team.enterprise:
         return Refusal("other_workspace", "Only members of this workspace can decide here. Nothing was changed.")
     if standing.is_bot or standing.deleted or standing.guest or standing.stranger:
@@ -108,7 +114,7 @@ def _refuse_card(click: Click, approval: Open) -> Refusal | None:
         return Refusal("already_decided", f"{_ended(approval)} Nothing was changed by your click.")
     if approval.elapsed:
         return Refusal("expired", "This approval has expired, which is not a rejection. Ask for it again if needed.")
-    if click.revision != approval.revision or not approval.digest.startswith(click.digest16) or not click.digest16:
+    if click.revision != approval.revision or click.digest16 != short(approval.digest):
         return Refusal("stale_card", "This card no longer shows what would be done. Use the newest card.")
     return None
 
@@ -154,8 +160,13 @@ def is_stricter(now: Decision, then: Decision) -> bool:
         now.approvers.tier > then.approvers.tier
         or now.approvers.quorum > then.approvers.quorum
         or now.approvers.role != then.approvers.role
-        or now.approvers.people != then.approvers.people
+        or _leaves_out(now.approvers.people, then.approvers.people)
     )
+
+
+def _leaves_out(now: list[str], then: list[str]) -> bool:
+    """True when somebody who could answer then cannot now; an empty list names everybody."""
+    return bool(now) and (not then or not set(then) <= set(now))
 
 
 @dataclass(frozen=True)
@@ -193,3 +204,29 @@ class ApprovalView:
     reason: str
     outcome: str
     outcome_state: str
+
+
+def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The record's arguments in words; in full, for a cut argument is not one that anybody approved."""
+    typed = None if action is None else _typed(action, args)
+    shown: list[tuple[str, str]] = []
+    for key, value in args.items():
+        best = getattr(typed, key, value)
+        text = ", ".join(map(str, cast(list[Any], value))) if isinstance(value, list) else str(best)
+        shown.append((key.replace("_", " "), text))
+    return shown
+
+
+def _typed(action: AnyAction, args: Mapping[str, Any]) -> BaseModel | None:
+    """The arguments as this release knows them; None where it does not, and the record is shown as it is stored."""
+    try:
+        return action.parse(args)
+    except ArgumentsInvalid:
+        return None
+
+
+def endorsements_of(origins: Mapping[str, tuple[str, str | None]]) -> list[str]:
+    """The trusted records that endorse arguments which came from outside, one line each."""
+    return [
+        f"{name.replace('_', ' ')}: {endorsed_by}" for name, (_, endorsed_by) in sorted(origins.items()) if endorsed_by
+    ]

@@ -13,6 +13,8 @@ from actions.approval import (
     Open,
     Refusal,
     Standing,
+    endorsements_of,
+    fields_of,
     refusal_of,
     state_after,
 )
@@ -69,7 +71,7 @@ async def ask(conn: Connection, intent: Intent, decision: Decision, conversation
 async def latest(conn: Connection, intent: Intent) -> Asked:
     """The newest approval of this intent."""
     cursor = await conn.execute(
-        "select * from actions.approval where intent_id = %s order by asked_at desc, revision desc limit 1",
+        "select * from actions.approval where intent_id = %s order by revision desc, asked_at desc limit 1",
         (intent.intent_id,),
     )
     row = await cursor.fetchone()
@@ -88,7 +90,7 @@ async def latest(conn: Connection, intent: Intent) -> Asked:
 async def last_of(conn: Connection, intent: Intent) -> str:
     """The id of the newest approval of this intent, or an empty string where nobody was asked."""
     cursor = await conn.execute(
-        "select approval_id from actions.approval where intent_id = %s order by asked_at desc, revision desc limit 1",
+        "select approval_id from actions.approval where intent_id = %s order by revision desc, asked_at desc limit 1",
         (intent.intent_id,),
     )
     row = await cursor.fetchone()
@@ -154,14 +156,22 @@ class Approvals:
     async def decide_in(self, conn: Connection, click: Click, standing: Standing | None) -> Answer:
         """As `decide`, as part of the transaction that marks the click's delivery handled."""
         row = await _lock(conn, click.approval_id)
-        if row is None:
-            text = "I do not know this approval: the card is not of this installation, or very old."
-            answer = Answer(False, text, "", "unknown")
-        else:
-            answer = await self._judge(conn, click, standing, row)
+        answer = await (self._unknown(conn, click) if row is None else self._judge(conn, click, standing, row))
         if answer.refusal:
             self._metrics.clicks_refused.labels(answer.refusal).inc()
         return answer
+
+    async def _unknown(self, conn: Connection, click: Click) -> Answer:
+        await audit.append(
+            conn,
+            self._rules().team.workspace,
+            "approval.click_refused",
+            actor=_clicker(click),
+            subject={"approval_id": click.approval_id, "delivery_id": click.delivery_id},
+            detail={"refused": "unknown"},
+        )
+        text = "I do not know this approval: the card is not of this installation, or very old."
+        return Answer(False, text, "", "unknown")
 
     async def _judge(self, conn: Connection, click: Click, standing: Standing | None, row: Row) -> Answer:
         approval = _open(row)
@@ -170,26 +180,32 @@ class Approvals:
             if await _counted(conn, click):
                 # The same delivery handled again after a crash: say what stands, refuse nothing.
                 return Answer(True, "Your answer is noted.", approval.state)
-            await self._audit(conn, click, row, "approval.click_refused", {"refused": refusal.word})
-            return _refused(refusal, approval)
+            return await self._refuse(conn, click, row, refusal)
         votes = {**approval.votes, click.user_id: click.verdict}
         approvals = sum(1 for verdict in votes.values() if verdict == "approve")
         state = state_after(click.verdict, approvals, approval.quorum)
+        if state is not ApprovalState.PENDING and not await _settle(conn, click, state):
+            expired = Refusal("expired", "This approval has expired just now, which is not a rejection.")
+            return await self._refuse(conn, click, row, expired)
         await conn.execute(
             "insert into actions.vote (approval_id, person, verdict, reason, delivery_id) values (%s, %s, %s, %s, %s)",
             (click.approval_id, click.user_id, click.verdict, click.reason, click.delivery_id),
         )
-        if state is not ApprovalState.PENDING and not await _settle(conn, click, state):
-            return _refused(Refusal("already_decided", "Somebody else decided this a moment ago."), approval)
-        await refresh_cards(conn, "approval", click.approval_id)
         await self._after_vote(conn, click, row, state)
         return _answer(state, approvals, approval.quorum)
 
+    async def _refuse(self, conn: Connection, click: Click, row: Row, refusal: Refusal) -> Answer:
+        await self._audit(conn, click, row, "approval.click_refused", {"refused": refusal.word})
+        return Answer(False, refusal.text, row["state"], refusal.word)
+
     async def _after_vote(self, conn: Connection, click: Click, row: Row, state: ApprovalState) -> None:
         if state is ApprovalState.PENDING:
+            await refresh_cards(conn, "approval", click.approval_id)
             await self._audit(conn, click, row, "approval.voted", {"verdict": click.verdict})
             return
+        # The run first, then its cards: the order in which the gateway locks them.
         await self._wake(RunId(row["run_id"]), conn)
+        await refresh_cards(conn, "approval", click.approval_id)
         self._metrics.approvals.labels(row["action"], state).inc()
         self._metrics.approval_seconds.labels(row["action"]).observe(row["waited"].total_seconds())
         event = "approval.granted" if state is ApprovalState.APPROVED else "approval.rejected"
@@ -200,7 +216,7 @@ class Approvals:
             conn,
             row["workspace"],
             event,
-            actor={**audit.person(click.user_id), "team_id": click.team_id, "enterprise_id": click.enterprise_id},
+            actor=_clicker(click),
             subject={
                 "run_id": row["run_id"],
                 "step": row["step"],
@@ -224,8 +240,8 @@ class Approvals:
             )
             expired = await cursor.fetchall()
             for row in expired:
-                await refresh_cards(conn, "approval", row["approval_id"])
                 await self._wake(RunId(row["run_id"]), conn)
+                await refresh_cards(conn, "approval", row["approval_id"])
                 self._metrics.approvals.labels(row["action"], ApprovalState.EXPIRED).inc()
             for row in expired:
                 subject = {name: row[name] for name in ("run_id", "step", "intent_id", "approval_id")}
@@ -289,8 +305,8 @@ class Approvals:
             connector=row["connector"],
             account=row["record"]["account"],
             summary=row["summary"],
-            fields=_fields(self._catalogue, row["action"], row["record"]["args"]),
-            evidence=[*row["evidence"], *_endorsements(row["origins"])],
+            fields=fields_of(self._catalogue.get(row["action"]), row["record"]["args"]),
+            evidence=[*row["evidence"], *endorsements_of(row["origins"])],
             reasons=list(decision.reasons),
             rule=", ".join(decision.rules),
             who=team.describe(approvers),
@@ -309,7 +325,13 @@ class Approvals:
         )
 
 
+def _clicker(click: Click) -> dict[str, Any]:
+    return {**audit.person(click.user_id), "team_id": click.team_id, "enterprise_id": click.enterprise_id}
+
+
 async def _lock(conn: Connection, approval_id: str) -> Row | None:
+    # Locked first, read afterwards: a statement that had to wait for the lock would miss the vote it waited for.
+    await conn.execute("select 1 from actions.approval where approval_id = %s for update", (approval_id,))
     cursor = await conn.execute(
         """
         select a.*, i.run_id, i.step, i.workspace, i.requester, i.action, a.expires_at <= core.now() as elapsed,
@@ -317,7 +339,7 @@ async def _lock(conn: Connection, approval_id: str) -> Row | None:
                coalesce((select jsonb_object_agg(v.person, v.verdict) from actions.vote v
                          where v.approval_id = a.approval_id), '{}') as votes
         from actions.approval a join actions.intent i using (intent_id)
-        where a.approval_id = %s for update of a
+        where a.approval_id = %s
         """,
         (approval_id,),
     )
@@ -357,31 +379,9 @@ def _open(row: Row) -> Open:
     )
 
 
-def _refused(refusal: Refusal, approval: Open) -> Answer:
-    return Answer(False, refusal.text, approval.state, refusal.word)
-
-
 def _answer(state: ApprovalState, approvals: int, quorum: int) -> Answer:
     if state is ApprovalState.REJECTED:
         return Answer(True, "Rejected. Nothing will be sent, and the run is told why.", state)
     if state is ApprovalState.APPROVED:
         return Answer(True, "Approved. It runs now, exactly as the card showed it.", state)
     return Answer(True, f"Your approval counts ({approvals} of {quorum}); another person must agree.", state)
-
-
-def _fields(catalogue: Catalogue, name: str, args: dict[str, Any]) -> list[tuple[str, str]]:
-    """The record's arguments in words; in full, for a cut argument is not one that anybody approved."""
-    action = catalogue.get(name)
-    typed = action.parse(args) if action is not None else None
-    shown: list[tuple[str, str]] = []
-    for key, value in args.items():
-        best = getattr(typed, key) if typed is not None else value
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(best)  # pyright: ignore
-        shown.append((key.replace("_", " "), text))
-    return shown
-
-
-def _endorsements(origins: dict[str, Any]) -> list[str]:
-    return [
-        f"{name.replace('_', ' ')}: {endorsed_by}" for name, (_, endorsed_by) in sorted(origins.items()) if endorsed_by
-    ]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -125,12 +125,22 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """One instant by both of this process's clocks."""
+
+    wall: datetime
+    monotonic: float
+
+
+@dataclass(frozen=True)
 class Go:
     """An attempt is committed: send now, or first settle what an earlier one left behind."""
 
     intent: Intent
     attempt: store.Attempt
     is_new: bool
+    since: Moment
+    """Before the attempt's window was reckoned: whatever passes after it counts against the window."""
 
 
 class Gateway:
@@ -210,8 +220,11 @@ class Gateway:
 
     def only_pretends(self, names: Iterable[str]) -> bool:
         """True when every one of these actions reaches a sandbox and nothing else."""
-        actions = [self._catalogue.get(name) for name in names]
-        return all(action is not None and self._connectors[action.connector].sandbox for action in actions)
+        return all(self._only_pretends(self._catalogue.get(name)) for name in names)
+
+    def _only_pretends(self, action: AnyAction | None) -> bool:
+        connector = None if action is None else self._connectors.get(action.connector)
+        return connector is not None and connector.sandbox
 
     async def is_settled(self, kind: str, subject_id: str) -> bool:
         """True when a run that waits for this may go on and ask again."""
@@ -257,7 +270,9 @@ class Gateway:
         typed = action.parse(plain)
         record = Record(action.name, action.version, connector.account, typed.model_dump(mode="json"), caller.requester)
         rules = self._rules()
-        decision = decide(rules.policy, self._considered(action, connector, caller, plain, origins), rules.version)
+        decision = decide(
+            rules.policy, self._considered(action, connector, caller, plain, origins=origins), rules.version
+        )
         self._metrics.decisions.labels(action.name, decision.verdict).inc()
         revision = store.NewRevision(record, record.digest(), action.summarise(record.args), origins, evidence)
         return Wish(action, connector, caller, IntentKey(caller.run_id, step), revision, decision)
@@ -268,6 +283,7 @@ class Gateway:
         connector: Connector,
         caller: Caller,
         args: Mapping[str, Any],
+        *,
         origins: Mapping[str, Origin],
     ) -> Considered:
         member = self._rules().team.member(caller.requester)
@@ -296,29 +312,46 @@ class Gateway:
 
     async def _take(self, conn: Connection, wish: Wish, *, begin: bool) -> Outcome | Go | Agreed:
         await wish.caller.guard.fence(conn)
+        stored = await self._written_down(conn, wish)
+        ended = _ended(stored)
+        if ended is not None:
+            return ended
+        intent = stored.intent
+        if intent.digest != wish.revision.digest:
+            wish = self._about_newest(wish, stored)
+        if intent.state is IntentState.PREPARED:
+            return await self._decide(conn, wish, intent, begin=begin)
+        if intent.state is IntentState.AWAITING:
+            return await self._check_approval(conn, wish, intent, begin=begin)
+        since, attempt = self._moment(), await store.open_attempt(conn, intent)
+        assert attempt is not None
+        return Go(intent, attempt, is_new=False, since=since)
+
+    async def _written_down(self, conn: Connection, wish: Wish) -> store.StoredIntent:
+        """The intent under the wish's key, locked: made for this wish, revised by it, or as it was."""
         found = await store.lock_intent(conn, wish.key)
         if found is None:
             await store.insert_intent(conn, self._new_intent(wish), wish.revision)
-        elif found.intent.digest != wish.revision.digest:
+            found = await store.lock_intent(conn, wish.key)
+            assert found is not None
+        if found.intent.digest != wish.revision.digest:
             await self._revise(conn, wish, found.intent)
-        stored = await store.lock_intent(conn, wish.key)
-        assert stored is not None
-        intent = stored.intent
-        match intent.state:
-            case IntentState.DONE:
-                return Done(stored.result or {}, stored.outcome)
-            case IntentState.FAILED:
-                return Failed(stored.outcome)
-            case IntentState.REFUSED | IntentState.CANCELLED:
-                return Declined(stored.cause, stored.outcome)
-            case IntentState.EXECUTING | IntentState.IN_DOUBT:
-                attempt = await store.open_attempt(conn, intent)
-                assert attempt is not None
-                return Go(intent, attempt, is_new=False)
-            case IntentState.PREPARED:
-                return await self._decide(conn, wish, intent, begin=begin)
-            case IntentState.AWAITING:
-                return await self._check_approval(conn, wish, intent, begin=begin)
+            found = await store.lock_intent(conn, wish.key)
+            assert found is not None
+        return found
+
+    def _about_newest(self, wish: Wish, stored: store.StoredIntent) -> Wish:
+        """Asked with an earlier revision's arguments, policy still judges what would be sent: the newest ones."""
+        rules, intent = self._rules(), stored.intent
+        considered = self._considered(
+            wish.action, wish.connector, wish.caller, intent.record.args, origins=stored.origins
+        )
+        decision = decide(rules.policy, considered, rules.version)
+        revision = store.NewRevision(intent.record, intent.digest, intent.summary, stored.origins, [])
+        return replace(wish, revision=revision, decision=decision)
+
+    def _moment(self) -> Moment:
+        return Moment(self._clock.now(), self._clock.monotonic())
 
     def _new_intent(self, wish: Wish) -> store.NewIntent:
         caller = wish.caller
@@ -425,6 +458,7 @@ class Gateway:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:
             return await self._decline(conn, wish, intent, "denied", str(error))
+        since = self._moment()
         attempt = await store.begin_attempt(
             conn,
             intent,
@@ -442,13 +476,13 @@ class Gateway:
             subject=_subject(intent, attempt_id=attempt.attempt_id, approval_id=approval_id),
             detail={"digest": intent.digest, "request_sha256": outbound.sha256, "decision": wish.decision.to_json()},
         )
-        return Go(intent, attempt, is_new=True)
+        return Go(intent, attempt, is_new=True, since=since)
 
     # -- from a committed attempt to a receipt -----------------------------------------------------------------------
 
     async def _send(self, wish: Wish, go: Go) -> Outcome | None:
         outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
-        call = _Sending(wish.connector, outbound, self._clock, go.attempt.left)
+        call = _Sending(wish.connector, outbound, self._clock, left=go.attempt.left, since=go.since)
         try:
             with self._metrics.effect_seconds.labels(wish.action.name).time():
                 result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
@@ -466,47 +500,57 @@ class Gateway:
 
     async def _settle(self, wish: Wish, go: Go) -> Outcome | None:
         """An attempt started and left no receipt: find out, never try again blindly."""
-        if self._class_now(wish.connector, go.attempt) is EffectClass.KEYED:
+        if self._may_repeat(wish.connector, go):
             return await self._send_again(wish, go)
+        if wish.connector.settles is not EffectClass.OPAQUE:
+            return await self._look_up(wish, go)
         await self._wait_for_landing(go.attempt)
-        if wish.connector.settles is EffectClass.OPAQUE:
-            await self._mark_in_doubt(wish, go, "nobody but a person can tell whether it happened")
-            return Parked(
-                "in_doubt", go.intent.intent_id, f"{wish.revision.summary}: did it happen? Only you can tell."
-            )
+        await self._mark_in_doubt(wish, go, "nobody but a person can tell whether it happened")
+        return Parked("in_doubt", go.intent.intent_id, f"{go.intent.summary}: did it happen? Only you can tell.")
+
+    def _may_repeat(self, connector: Connector, go: Go) -> bool:
+        """True while the receiver knows our key, and for the very bytes that the attempt committed to."""
+        kept = connector.key_retention is None or go.attempt.age < connector.key_retention
+        if connector.settles is not EffectClass.KEYED or not kept:
+            return False
+        return connector.request(go.intent.record, go.intent.receiver_key).sha256 == go.attempt.request_sha256
+
+    async def _look_up(self, wish: Wish, go: Go, *, refused: str = "") -> Outcome | None:
+        """What the receiver's own record says; what is definitely absent there was `refused`, or never arrived."""
+        await self._wait_for_landing(go.attempt)
         try:
             found = await wish.connector.find(go.intent.record, go.intent.receiver_key)
         except (Inconclusive, StillOpen) as error:
             await self._mark_in_doubt(wish, go, str(error))
-            return await self._ask_again_later(wish, f"{wish.revision.summary}: finding out whether it happened")
+            return await self._ask_again_later(wish, f"{go.intent.summary}: finding out whether it happened")
+        if found is None and refused:
+            return await self._end_failed(wish, go, refused)
         if found is None:
             return await self._end_unsent(wish, go, f"{wish.connector.name} has no record of it")
         result = await wish.action.handler(wish.action.parse(go.intent.record.args), _Found(found))
         return await self._end_done(wish, go, result)
 
-    def _class_now(self, connector: Connector, attempt: store.Attempt) -> EffectClass:
-        if connector.settles is not EffectClass.KEYED:
-            return connector.settles
-        kept = connector.key_retention is None or attempt.age < connector.key_retention
-        return EffectClass.KEYED if kept else EffectClass.PROBEABLE
-
     async def _send_again(self, wish: Wish, go: Go) -> Outcome | None:
         """The receiver honours our key, so the same bytes may be sent again; a busy receiver is asked later."""
+        since = self._moment()
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             attempt = await store.renew_attempt(conn, go.attempt, wish.connector.window)
+        if attempt is None:
+            return None
         outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
-        call = _Sending(wish.connector, outbound, self._clock, attempt.left)
-        again = Go(go.intent, attempt, is_new=False)
+        call = _Sending(wish.connector, outbound, self._clock, left=attempt.left, since=since)
+        again = Go(go.intent, attempt, is_new=False, since=since)
         try:
             result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
         except StillOpen as error:
             return Parked("delivery", go.intent.intent_id, str(error))
         except Rejected as error:
-            return await self._end_failed(wish, again, str(error))
+            # It refuses the repetition; that says nothing of the first sending.
+            return await self._look_up(wish, go, refused=str(error))
         except (Unreachable, WindowClosed, OutcomeUnknown) as error:
             await self._mark_in_doubt(wish, again, str(error))
-            return await self._ask_again_later(wish, f"{wish.revision.summary}: {wish.connector.name} does not answer")
+            return await self._ask_again_later(wish, f"{go.intent.summary}: {wish.connector.name} does not answer")
         return await self._end_done(wish, again, result)
 
     async def _wait_for_landing(self, attempt: store.Attempt) -> None:
@@ -519,17 +563,27 @@ class Gateway:
         text = f"{wish.action.summarise(go.intent.record.args)}: done"
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
-            await store.end_attempt(conn, go.attempt, "done", receipt=plain)
+            if not await store.end_attempt(conn, go.attempt, "done", receipt=plain):
+                return await self._as_ended(conn, wish)
             await store.move(conn, go.intent, IntentState.DONE, result=plain, outcome=text)
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
             await self._tell(conn, wish, go, "effect.done", {"receipt": plain})
         self._metrics.effects.labels(wish.action.name, "done").inc()
         return Done(plain, text)
 
-    async def _end_failed(self, wish: Wish, go: Go, error: str) -> Failed:
+    async def _as_ended(self, conn: Connection, wish: Wish) -> Outcome:
+        """The outcome that another task of the same owner wrote down first; raises IllegalTransition without one."""
+        found = await store.lock_intent(conn, wish.key)
+        ended = None if found is None else _ended(found)
+        if ended is None:
+            raise store.IllegalTransition(f"{wish.action.name} of {wish.key.run_id} has an answer nobody waits for.")
+        return ended
+
+    async def _end_failed(self, wish: Wish, go: Go, error: str) -> Outcome:
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
-            await store.end_attempt(conn, go.attempt, "failed", error=error)
+            if not await store.end_attempt(conn, go.attempt, "failed", error=error):
+                return await self._as_ended(conn, wish)
             await store.move(conn, go.intent, IntentState.FAILED, outcome=error, cause="rejected_by_receiver")
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
             await self._tell(conn, wish, go, "effect.failed", {"error": error})
@@ -580,24 +634,33 @@ class WindowClosed(CountersignError):
 
 
 class _Sending:
-    """Sends the committed bytes, unless the window has closed by any clock."""
+    """Sends the committed bytes once, unless the window has closed by any clock."""
 
-    def __init__(self, connector: Connector, outbound: Outbound, clock: Clock, left: timedelta) -> None:
+    def __init__(
+        self, connector: Connector, outbound: Outbound, clock: Clock, *, left: timedelta, since: Moment
+    ) -> None:
         self._connector = connector
         self._outbound = outbound
         self._clock = clock
         self._left = left
-        self._wall = clock.now()
-        self._monotonic = clock.monotonic()
+        self._since = since
+        self._is_begun = False
+        self._reply: Reply | None = None
 
     async def send(self) -> Reply:
-        """The other side's answer; raises WindowClosed instead of sending late."""
-        monotonic = timedelta(seconds=self._clock.monotonic() - self._monotonic)
-        remaining = self._left - max(monotonic, self._clock.now() - self._wall)
+        """The other side's answer, the same however often it is asked for; raises WindowClosed, never sends late."""
+        if self._reply is not None:
+            return self._reply
+        if self._is_begun:
+            raise OutcomeUnknown("a handler asked to send again after its call had failed")
+        monotonic = timedelta(seconds=self._clock.monotonic() - self._since.monotonic)
+        remaining = self._left - max(monotonic, self._clock.now() - self._since.wall)
         # A frozen process wakes up with its window gone; half of it is kept for the call itself.
         if remaining < self._left / 2:
             raise WindowClosed("this process was paused too long to send safely")
-        return await self._connector.send(self._outbound, timeout=remaining)
+        self._is_begun = True
+        self._reply = await self._connector.send(self._outbound, timeout=remaining)
+        return self._reply
 
 
 class _Found:
@@ -609,6 +672,18 @@ class _Found:
     async def send(self) -> Reply:
         """The answer of the effect that had already happened."""
         return self._reply
+
+
+def _ended(stored: store.StoredIntent) -> Done | Failed | Declined | None:
+    match stored.intent.state:
+        case IntentState.DONE:
+            return Done(stored.result or {}, stored.outcome)
+        case IntentState.FAILED:
+            return Failed(stored.outcome)
+        case IntentState.REFUSED | IntentState.CANCELLED:
+            return Declined(stored.cause, stored.outcome)
+        case _:
+            return None
 
 
 def _subject(intent: Intent, **more: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ RECORD_VERSION = 1
 
 
 class RecordInvalid(CountersignError):
-    """Arguments that have no canonical form (RFC 8785), such as a number no JSON reader agrees on."""
+    """Arguments that have no canonical form (RFC 8785) or cannot be stored: a number no reader agrees on, a NUL."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,19 @@ def short(digest: str) -> str:
 
 def _normalised(value: Any) -> Any:
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return _text(value)
     if isinstance(value, Mapping):
         pairs = cast(Mapping[str, Any], value)
-        return {unicodedata.normalize("NFC", key): _normalised(item) for key, item in pairs.items()}
+        return {_text(key): _normalised(item) for key, item in pairs.items()}
     if isinstance(value, list | tuple):
         return [_normalised(item) for item in cast(list[Any], value)]
     return value
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise RecordInvalid("An argument contains a NUL character, which cannot be stored. Take it out.")
+    return unicodedata.normalize("NFC", value)
 
 
 class IntentState(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from actions.intent import FOLLOWS, Intent, IntentKey, IntentState, Origin, Record
+from actions.intent import FOLLOWS, Intent, IntentKey, IntentState, Origin, Record, TrustLabel
 from core.db import Connection, Row, jsonb
 from core.errors import CountersignError
 from core.ids import ApprovalId, AttemptId, IntentId, RunId, new_attempt_id, new_id, new_intent_id
@@ -45,6 +45,7 @@ class StoredIntent:
     """An intent as the ledger has it, locked until the transaction ends."""
 
     intent: Intent
+    origins: Mapping[str, Origin]
     result: Mapping[str, Any] | None
     outcome: str
     cause: str
@@ -61,15 +62,21 @@ class Attempt:
     """Until its deadline by the database's clock; negative once it has passed."""
     age: timedelta
     state: str
+    request_sha256: str
+    """Of the bytes it committed to."""
 
 
 async def lock_intent(conn: Connection, key: IntentKey) -> StoredIntent | None:
     """The intent under `key` with its newest revision, locked; None when nobody wished for it yet."""
+    # Locked first, read afterwards: a statement that had to wait for the lock would join the revision of before.
+    await conn.execute(
+        "select 1 from actions.intent where run_id = %s and step = %s for update", (key.run_id, key.step)
+    )
     cursor = await conn.execute(
         """
-        select i.*, r.record, r.digest, r.receiver_key, r.summary
+        select i.*, r.record, r.digest, r.receiver_key, r.summary, r.origins
         from actions.intent i join actions.revision r using (intent_id, revision)
-        where i.run_id = %s and i.step = %s for update of i
+        where i.run_id = %s and i.step = %s
         """,
         (key.run_id, key.step),
     )
@@ -88,17 +95,19 @@ def _stored(row: Row) -> StoredIntent:
         receiver_key=row["receiver_key"],
         summary=row["summary"],
     )
-    return StoredIntent(intent, row["result"], row["outcome"], row["cause"])
+    origins = {name: Origin(TrustLabel(label), endorsed_by) for name, (label, endorsed_by) in row["origins"].items()}
+    return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"])
 
 
 async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision) -> None:
-    """Write down a wish with its first revision; a rival insert of the same key makes this one wait, then raise."""
+    """Write down a wish with its first revision; where a rival is writing the same key, wait and leave it."""
     intent_id = new_intent_id()
-    await conn.execute(
+    cursor = await conn.execute(
         """
         insert into actions.intent (intent_id, run_id, step, workspace, workflow, requester, conversation, action,
                                     effect, connector, sandbox, state, revision)
         values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'prepared', 1)
+        on conflict (run_id, step) do nothing
         """,
         (
             intent_id,
@@ -114,7 +123,8 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
             new.sandbox,
         ),
     )
-    await _insert_revision(conn, intent_id, 1, revision)
+    if cursor.rowcount:
+        await _insert_revision(conn, intent_id, 1, revision)
 
 
 async def add_revision(conn: Connection, intent: Intent, revision: NewRevision) -> None:
@@ -193,7 +203,7 @@ async def open_attempt(conn: Connection, intent: Intent) -> Attempt | None:
     """The attempt of this intent that has neither a receipt nor a definite failure, if there is one."""
     cursor = await conn.execute(
         """
-        select attempt_id, number, revision, state, deadline_at - core.now() as time_left,
+        select attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
                core.now() - started_at as age
         from actions.attempt where intent_id = %s and state in ('executing', 'in_doubt')
         """,
@@ -205,7 +215,13 @@ async def open_attempt(conn: Connection, intent: Intent) -> Attempt | None:
 
 def _attempt(row: Row) -> Attempt:
     return Attempt(
-        AttemptId(row["attempt_id"]), row["number"], row["revision"], row["time_left"], row["age"], row["state"]
+        AttemptId(row["attempt_id"]),
+        row["number"],
+        row["revision"],
+        left=row["time_left"],
+        age=row["age"],
+        state=row["state"],
+        request_sha256=row["request_sha256"],
     )
 
 
@@ -226,7 +242,8 @@ async def begin_attempt(
                                      verdict, approval_id, deadline_at)
         select %s, %s, %s, coalesce(max(number), 0) + 1, 'executing', %s, %s, %s, %s, core.now() + %s
         from actions.attempt where intent_id = %s
-        returning attempt_id, number, revision, state, deadline_at - core.now() as time_left, interval '0' as age
+        returning attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
+                  interval '0' as age
         """,
         (
             new_attempt_id(),
@@ -245,19 +262,19 @@ async def begin_attempt(
     return _attempt(row)
 
 
-async def renew_attempt(conn: Connection, attempt: Attempt, window: timedelta) -> Attempt:
-    """Give an attempt whose call is sent again under the same key a new window."""
+async def renew_attempt(conn: Connection, attempt: Attempt, window: timedelta) -> Attempt | None:
+    """Give an attempt whose call is sent again under the same key a new window; None when it has ended meanwhile."""
     cursor = await conn.execute(
         """
-        update actions.attempt set state = 'executing', deadline_at = core.now() + %s where attempt_id = %s
-        returning attempt_id, number, revision, state, deadline_at - core.now() as time_left,
+        update actions.attempt set state = 'executing', deadline_at = core.now() + %s
+        where attempt_id = %s and state in ('executing', 'in_doubt')
+        returning attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
                   core.now() - started_at as age
         """,
         (window, attempt.attempt_id),
     )
     row = await cursor.fetchone()
-    assert row is not None
-    return _attempt(row)
+    return None if row is None else _attempt(row)
 
 
 async def end_attempt(

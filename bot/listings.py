@@ -11,7 +11,7 @@ from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
 from core.clock import Clock
-from core.db import Database, DatabaseError, open_database
+from core.db import Database, DatabaseError, connect, open_database
 from graphs.store import RunStore
 from scheduler.store import ScheduleStore
 
@@ -25,14 +25,22 @@ async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) ->
     """The rows of one listing, newest first, as plain data."""
     if name == "actions":
         return _actions()
-    async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
-        try:
-            return await _READERS[name](database, settings, limit)
-        except DatabaseError as error:
-            if error.sqlstate != _NO_SUCH_TABLE:
-                raise
-            # Nothing was ever started on this database, so there is nothing to list yet.
-            return []
+    async with running_stores(settings, clock) as stores:
+        # A pool would try for a while and complain meanwhile; a person wants to know at once.
+        async with connect(stores.database_url):
+            pass
+        async with open_database(stores.database_url, min_size=1) as database:
+            return await _read(name, database, settings, limit)
+
+
+async def _read(name: str, database: Database, settings: Settings, limit: int) -> Rows:
+    try:
+        return await _READERS[name](database, settings, limit)
+    except DatabaseError as error:
+        if error.sqlstate != _NO_SUCH_TABLE:
+            raise
+        # Nothing was ever started on this database, so there is nothing to list yet.
+        return []
 
 
 def _actions() -> Rows:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import SettingsInvalid
 
@@ -119,6 +119,10 @@ def read_settings() -> Settings:
         return Settings()  # pyright: ignore[reportCallIssue] -- every field has a default
     except ValidationError as error:
         raise SettingsInvalid(" ".join(_in_words(dict(mistake)) for mistake in error.errors())) from error
+    except SettingsError as error:
+        # The one setting that is JSON.
+        name = "COUNTERSIGN_MODEL_PRICES"
+        raise SettingsInvalid(f"{name} {_WANTED[name]}.") from error
 
 
 def _in_words(mistake: dict[str, object]) -> str:
@@ -128,13 +132,12 @@ def _in_words(mistake: dict[str, object]) -> str:
     if not name:
         return f"{text}."
     said = mistake.get("input")
-    if name in _EXAMPLES:
-        return f"{name} {_EXAMPLES[name]}, not “{said}”."
-    return f"{name} is “{said}”, which cannot be used: {text[:1].lower()}{text[1:]}."
+    wanted = _WANTED.get(name, "has to be a number above 0" if name.endswith("_SECONDS") else "")
+    return f"{name} {wanted}, not “{said}”." if wanted else f"{name} cannot be “{said}”: {text}."
 
 
 #: What a setting has to be, where the general sentence would say it in a programmer's words.
-_EXAMPLES = {
+_WANTED = {
     "COUNTERSIGN_PORT": "has to be a port from 1 to 65533, such as 8765",
     "COUNTERSIGN_HEALTH_PORT": "has to be a port from 1 to 65535, or 0 for none",
     "COUNTERSIGN_ADMIN": "has to be a member id that begins with U or W, such as U012AB3CD",

@@ -25,6 +25,8 @@ from core.clock import Clock
 from core.errors import SettingsInvalid
 
 _WAIT_SECONDS = 60.0
+#: One worker on one machine cannot be cut off from the database by a network: its death is noticed sooner.
+_ONE_MACHINE = {"COUNTERSIGN_HEARTBEAT_SECONDS": "2", "COUNTERSIGN_STALLED_SECONDS": "8"}
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,14 @@ async def up(settings: Settings, clock: Clock) -> int:
         keeping = asyncio.create_task(keep_running(stores.servers, stop=stop))
         announcing = asyncio.create_task(_announce(settings, clock))
         try:
-            return await supervisor.run(_children(settings, stores), stop=stop)
+            code = await supervisor.run(_children(settings, stores), stop=stop)
         finally:
             stop.set()
             announcing.cancel()
-            await asyncio.gather(keeping, announcing, return_exceptions=True)
+            kept, _ = await asyncio.gather(keeping, announcing, return_exceptions=True)
+        if isinstance(kept, BaseException):
+            raise kept
+        return code
 
 
 @asynccontextmanager
@@ -149,7 +154,7 @@ async def _until_told() -> None:
 
 
 def _children(settings: Settings, stores: Stores) -> list[Child]:
-    env = {**os.environ, "DATABASE_URL": stores.database_url, "REDIS_URL": stores.redis_url}
+    env = {**_ONE_MACHINE, **os.environ, "DATABASE_URL": stores.database_url, "REDIS_URL": stores.redis_url}
     names = ["workspace", "sandbox", "serve"] if settings.is_local else ["serve"]
     return [_child(name, env) for name in names]
 

@@ -26,7 +26,11 @@ class Cache:
         except (RedisError, OSError) as error:
             log.warning("cache is away: %s", error)
             return None
-        return None if found is None else json.loads(found)
+        try:
+            return None if found is None else json.loads(found)
+        except ValueError:
+            log.warning("what stands under %s in the cache is not ours", key)
+            return None
 
     async def put(self, key: str, value: Any, *, keep: timedelta) -> None:
         """Remember `value` under `key` for `keep`, if Redis is there."""

@@ -141,9 +141,15 @@ async def connect(url: str) -> AsyncGenerator[Connection]:
         conn = await AsyncConnection[DictRow].connect(
             with_search_path(url), autocommit=True, row_factory=dict_row, connect_timeout=10
         )
-    except psycopg.OperationalError as error:
+    except psycopg.ProgrammingError:
+        # Its text repeats what it could not read, password included.
         raise DatabaseUnusable(
-            f"Postgres at {where(url)} cannot be reached ({str(error).strip()}). Start it, or correct DATABASE_URL."
+            "DATABASE_URL is no address of a Postgres. Write it like postgresql://user:password@host:5432/name."
+        ) from None
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise DatabaseUnusable(
+            f"Postgres at {where(url)} cannot be reached ({reason}). Start it, or correct DATABASE_URL."
         ) from error
     async with conn:
         yield conn

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import LiteralString
-from urllib.parse import urlsplit
 
 from core.db import Connection, DatabaseError, connect, sql, where
 from core.errors import DatabaseUnusable
@@ -116,9 +115,15 @@ def _written(version: tuple[int, ...]) -> str:
 
 async def grant(owner_url: str, app_url: str, steps: Sequence[Migrations | Setup]) -> None:
     """Let the app's role use what the owner's role made, except what it must not change: audit and the clock."""
-    role = urlsplit(app_url).username or ""
+    async with connect(app_url) as app:
+        role = await _whoami(app)
     schemas = [step.package if isinstance(step, Migrations) else step.schema for step in steps]
     async with connect(owner_url) as conn, conn.transaction():
+        if role == await _whoami(conn):
+            raise DatabaseUnusable(
+                f"DATABASE_OWNER_URL and DATABASE_URL both log in as {role}, so the app could alter its own audit log."
+                " Give the app a role of its own, or leave DATABASE_OWNER_URL out."
+            )
         for schema in schemas:
             names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
             for statement in _GRANTS:
@@ -129,6 +134,13 @@ async def grant(owner_url: str, app_url: str, steps: Sequence[Migrations | Setup
                     table=sql.SQL(table), role=sql.Identifier(role)
                 )
             )
+
+
+async def _whoami(conn: Connection) -> str:
+    cursor = await conn.execute("select current_user as role")
+    row = await cursor.fetchone()
+    assert row is not None
+    return str(row["role"])
 
 
 _GRANTS: Sequence[LiteralString] = (

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
 from functools import total_ordering
 from typing import Any, Self
 
@@ -13,6 +13,13 @@ from core.errors import CountersignError
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+
+
+# A comma only separates thousands: `50,00` is fifty to some and five thousand to others, so it is neither.
+_AMOUNT = re.compile(r"[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?")
+_EXACT = Context(traps=[Inexact, InvalidOperation, Overflow])
+#: Larger whole numbers do not survive every JSON reader.
+_LARGEST = 2**53 - 1
 
 
 class MoneyInvalid(CountersignError):
@@ -34,12 +41,13 @@ class Money:
         if not re.fullmatch(r"[A-Z]{3}", code):
             raise MoneyInvalid(f"{currency!r} is not a currency code. Use three letters, such as USD.")
         try:
-            minor = Decimal(str(amount)) * (Decimal(10) ** _EXPONENTS.get(code, 2))
+            with localcontext(_EXACT):
+                minor = Decimal(str(amount)).scaleb(_EXPONENTS.get(code, 2))
             whole = minor.to_integral_value(rounding=ROUND_HALF_EVEN)
-        except InvalidOperation as error:
+        except ArithmeticError as error:
             raise MoneyInvalid(f"{amount!r} is not an amount. Write it like 54.04.") from error
-        if not minor.is_finite():
-            raise MoneyInvalid(f"{amount!r} is not an amount. Write it like 54.04.")
+        if not minor.is_finite() or abs(minor) > _LARGEST:
+            raise MoneyInvalid(f"{amount!r} is not an amount, or too large for one. Write it like 54.04.")
         if minor != whole:
             raise MoneyInvalid(f"{amount!r} {code} has more decimal places than {code} knows. Round it first.")
         return cls(int(whole), code)
@@ -47,11 +55,13 @@ class Money:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `50 USD` or `USD 50.00`; raises MoneyInvalid."""
-        parts = text.replace(",", "").split()
+        parts = text.split()
         if len(parts) != 2:
             raise MoneyInvalid(f"{text!r} is not money. Write an amount and a currency, such as 50 USD.")
         amount, currency = parts if parts[1].isalpha() else (parts[1], parts[0])
-        return cls.of(amount, currency)
+        if not _AMOUNT.fullmatch(amount):
+            raise MoneyInvalid(f"{amount!r} is not an amount. Write it like 54.04 or 1,054.04.")
+        return cls.of(amount.replace(",", ""), currency)
 
     def __add__(self, other: "Money") -> "Money":
         return Money(self.minor + self._same(other).minor, self.currency)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 _HIDDEN = "[secret]"
 # Shapes that are secrets wherever they stand: Slack tokens, model keys, passwords in URLs, bearer headers.
 _SHAPES = re.compile(
-    r"xox[abposr]-[\w-]{8,}|xapp-[\w-]{8,}|\bsk-[\w-]{16,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|(?i:(?<=bearer )[\w.~+/-]{8,})"
+    r"xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|\bsk-[\w-]{16,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)|(?i:(?<=bearer )[\w.~+/-]{8,})"
 )
 
 

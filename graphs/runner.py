@@ -15,6 +15,7 @@ from core.log import about_run
 from core.metrics import Metrics
 from core.outbox import owe_post
 from graphs.checkpoints import FencedSaver, OpenSaver
+from graphs.models import untraced
 from graphs.run import ENDED, Run, RunState, RunStopped, Waiting
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
@@ -104,7 +105,8 @@ class Runner:
         else:
             return found
         context = self._surroundings.make_context(run, guard)
-        await graph.ainvoke(given, config, context=context, durability="sync")
+        with untraced():
+            await graph.ainvoke(given, config, context=context, durability="sync")
         return await graph.aget_state(config)
 
     async def _answers(self, found: StateSnapshot) -> dict[str, Any]:

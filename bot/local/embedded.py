@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from bot.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresFailed
@@ -39,16 +40,20 @@ class EmbeddedServer(Protocol):
 async def keep_running(servers: Sequence[EmbeddedServer], *, stop: asyncio.Event, every: float = 0.5) -> None:
     """Start each server again within `every` seconds of its death, until `stop` is set.
 
-    Raises ServerMoved when one comes back elsewhere (its port was taken meanwhile), and what `start` raises.
+    Sets `stop` itself when that fails, since nothing works without them, and raises ServerMoved (a server
+    came back elsewhere because its port was taken meanwhile) or what `start` raises.
     """
-    urls = [await server.start() for server in servers]
-    while not stop.is_set():
-        for server, url in zip(servers, urls, strict=True):
-            if server.pid is None and await server.start() != url:
-                raise ServerMoved(
-                    "An embedded server came back on another port, because its own was taken. Start again."
-                )
-        try:
-            await asyncio.wait_for(stop.wait(), every)
-        except TimeoutError:
-            continue
+    try:
+        urls = [await server.start() for server in servers]
+        while not stop.is_set():
+            for server, url in zip(servers, urls, strict=True):
+                await _revive(server, url)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every)
+    finally:
+        stop.set()
+
+
+async def _revive(server: EmbeddedServer, url: str) -> None:
+    if server.pid is None and await server.start() != url:
+        raise ServerMoved("An embedded server came back on another port, because its own was taken. Start again.")

@@ -142,7 +142,7 @@ async def gather(text: str, context: RunContext) -> Facts:
         wish=_wish(order, customer, ask),
         label=TrustLabel.MEMBER,
         endorsed_by=None,
-        said_by=f"<@{context.run.request.requester}>",
+        said_by="a member of the team",
     )
     return {"returns": [one.model_dump(mode="json")], "notes": [], "reasoned_by": thought.reasoned_by, "sweep": False}
 
@@ -226,7 +226,8 @@ def _steps(one: OneReturn, ruled: RefundOrder) -> list[Step]:
         "amount": (TrustLabel.OPERATOR, computed),
         "payment_method_id": (TrustLabel.OPERATOR, "a payment method on the order's own customer record"),
     }
-    evidence = [*ruled.reasons, f"Asked for by {one.said_by}: {reason}"]
+    asked = [f"The customer asked in {one.said_by}: {reason}"] if one.label is TrustLabel.EXTERNAL else []
+    evidence = [*ruled.reasons, *asked]
     order_id, method, amount = one.order_id, ruled.payment_method_id, ruled.amount
     refund = Refund(order_id=order_id, payment_method_id=method, amount=amount, reason=reason)
     update = OrderReturn(**dict(refund), item_ids=ruled.item_ids)

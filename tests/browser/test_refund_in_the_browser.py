@@ -1,7 +1,8 @@
 """The README's story in a real Chromium: what a newcomer is told there is what the page shows."""
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ async def browser() -> AsyncGenerator[Browser]:
 
 
 @asynccontextmanager
-async def looking(browser: Browser, company: Company, **how: Any) -> AsyncIterator[Page]:
+async def looking(browser: Browser, company: Company, **how: Any) -> AsyncGenerator[Page]:
     """The page as somebody opens it; at the end nothing may have gone wrong in it or left this machine."""
     context = await browser.new_context(color_scheme="light", **how)
     context.set_default_timeout(PATIENCE)
@@ -194,7 +195,7 @@ async def ask(page: Page, channel: str, text: str) -> Locator:
 
 async def open_thread(page: Page, message: Locator) -> Locator:
     """Open the conversation under a message."""
-    await message.get_by_role("button", name="repl").click()
+    await message.get_by_role("button", name=re.compile(r"\d repl")).click()
     return page.get_by_role("complementary", name="Thread")
 
 

@@ -1,23 +1,26 @@
 """The one door: each effect happens once or somebody is asked, told by what the outside system itself remembers."""
 
 import asyncio
-from dataclasses import replace
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from actions.action import Catalogue, Effect, action
+from actions.action import Call, Catalogue, Effect, action
 from actions.approvals import Approvals
-from actions.connector import EffectClass
+from actions.catalogue.payment_refund import Refund
+from actions.connector import EffectClass, OutcomeUnknown
 from actions.gateway import ASK_AGAIN, LANDING, TRIES, Agreed, ArgumentsChanged, Declined, Done, Failed, Gateway, Parked
 from actions.intent import Origin, Record, TrustLabel
 from actions.policy import Verdict
 from core.db import DatabaseError, is_fenced
 from graphs.run import RunStopped
-from tests.support.company import ADA, BEN, CLEO, RITA
+from tests.support.company import ADA, BEN, CLEO
 from tests.support.ledger import (
+    ALLOW_SMALL,
+    ENDORSED,
     Died,
     Outside,
     Stalling,
@@ -28,17 +31,48 @@ from tests.support.ledger import (
     ask,
     deny,
     rules_of,
+    standing,
 )
 
 pytest_plugins = ["tests.support.migrated"]
 
-UNTRUSTED = {"payment_method_id": Origin(TrustLabel.EXTERNAL)}
+UNTRUSTED = {**ENDORSED, "payment_method_id": Origin(TrustLabel.EXTERNAL)}
 EVERY_CLASS = pytest.mark.parametrize("settles", list(EffectClass))
 
 
+class Nothing(BaseModel):
+    """No result worth keeping."""
+
+
+class Invoice(BaseModel):
+    """What a later release might want to know of a refund."""
+
+    invoice: str
+
+
+@action("payment.refund", connector="payments", effect=Effect.IRREVERSIBLE, summary="Refund {invoice}", version=2)
+async def later_refund(args: Invoice, call: Call) -> Nothing:
+    return Nothing()
+
+
+@action("payment.refund", connector="payments", effect=Effect.IRREVERSIBLE, summary="Refund {order_id}")
+async def greedy_refund(args: Refund, call: Call) -> Nothing:
+    await call.send()
+    await call.send()
+    return Nothing()
+
+
+@action("payment.refund", connector="payments", effect=Effect.IRREVERSIBLE, summary="Refund {order_id}")
+async def stubborn_refund(args: Refund, call: Call) -> Nothing:
+    with suppress(OutcomeUnknown):
+        await call.send()
+    await call.send()
+    return Nothing()
+
+
 @pytest.fixture
-def house(installation_database):
-    return a_house(installation_database)
+def house(common_installation):
+    return a_house(common_installation)
 
 
 async def dies(house, caller, mode, amount="10 USD"):
@@ -54,6 +88,13 @@ async def approved(house, caller, amount="100 USD", *, by=CLEO):
     answer = await house.answer(approval_id, by=by)
     assert answer.decided, answer
     return approval_id
+
+
+async def revisions(house, caller):
+    return await house.execute(
+        "select r.* from actions.revision r join actions.intent using (intent_id) where run_id = %s order by 2",
+        caller.run_id,
+    )
 
 
 # -- once ---------------------------------------------------------------------------------------------------------
@@ -87,8 +128,7 @@ async def test_the_bytes_the_receiver_got_are_those_the_attempt_committed_to(hou
     caller = await house.caller()
     await approved(house, caller)
     await house.refund(caller, "100 USD")
-    [attempt], intent = await house.attempts(caller), await house.intent(caller)
-    [revision] = await house.execute("select * from actions.revision where intent_id = %s", intent["intent_id"])
+    [attempt], [revision] = await house.attempts(caller), await revisions(house, caller)
     again = house.outside.request(Record.from_json(revision["record"]), revision["receiver_key"])
     assert house.outside.bodies == [attempt["request_sha256"]] == [again.sha256]
     assert Record.from_json(revision["record"]).digest() == revision["digest"]
@@ -103,10 +143,8 @@ async def test_every_effect_is_explained_from_wish_to_receipt(house):
 
 
 @pytest.mark.parametrize("settles", [EffectClass.KEYED, EffectClass.PROBEABLE])
-async def test_eight_tasks_that_perform_the_same_step_make_one_effect_and_all_learn_of_it(
-    installation_database, settles
-):
-    house = a_house(installation_database, outside=Outside(settles=settles))
+async def test_eight_tasks_that_perform_the_same_step_make_one_effect_and_all_learn_of_it(common_installation, settles):
+    house = a_house(common_installation, outside=Outside(settles=settles))
     caller = await house.caller()
     outcomes = await asyncio.gather(*(house.refund(caller) for _ in range(8)))
     assert len(house.outside.applied) == 1
@@ -131,14 +169,14 @@ async def test_what_needs_a_person_is_asked_once_and_nothing_is_sent(house):
     approval_id = await house.asked(caller)
     assert await house.asked(caller) == approval_id
     assert not house.outside.sent
-    cards = await house.execute("select channel from core.card where kind = 'approval'")
+    cards = await house.execute("select channel from core.card where subject_id = %s", approval_id)
     assert cards == [{"channel": "C0RETURNS"}]
 
 
 async def test_a_policy_with_an_approvals_channel_shows_the_card_there_too(house):
     house.rules = rules_of(ask(), approvals={"channel": "C0APPROVALS"})
-    await house.asked(await house.caller())
-    cards = await house.execute("select channel from core.card where kind = 'approval' order by channel")
+    approval_id = await house.asked(await house.caller())
+    cards = await house.execute("select channel from core.card where subject_id = %s order by channel", approval_id)
     assert [card["channel"] for card in cards] == ["C0APPROVALS", "C0RETURNS"]
 
 
@@ -165,7 +203,7 @@ async def test_an_expired_approval_is_told_as_expired_and_not_as_a_rejection(hou
     caller = await house.caller()
     await house.asked(caller)
     await house.pass_time(timedelta(hours=5))
-    assert await house.approvals.expire_due() == 1
+    assert await house.approvals.expire_due() >= 1
     outcome = await house.refund(caller, "100 USD")
     assert isinstance(outcome, Declined)
     assert outcome.cause == "expired"
@@ -244,15 +282,7 @@ async def test_an_action_that_nobody_registered_is_declined_and_says_so(house):
 
 async def test_an_action_whose_connector_is_missing_is_declined_and_says_so(house):
     caller = await house.caller()
-    gateway = Gateway(
-        house.database,
-        Catalogue.scan(),
-        {},
-        lambda: house.rules,
-        wake=no_wake,
-        clock=house.clock,
-        metrics=house.metrics,
-    )
+    gateway = gateway_of(house, {"payment.refund": Catalogue.scan().get("payment.refund")}, connectors={})
     outcome = await gateway.perform("payment.refund", a_refund(), step="s", caller=caller)
     assert isinstance(outcome, Declined)
     assert "payments" in outcome.text
@@ -277,8 +307,14 @@ async def test_a_small_refund_to_a_destination_that_untrusted_text_chose_waits(h
     assert view.rule == "built-in:untrusted"
 
 
+@pytest.mark.parametrize("missing", ["order_id", "amount", "payment_method_id"])
+async def test_a_guarded_argument_of_unknown_origin_waits(house, missing):
+    known = {name: origin for name, origin in ENDORSED.items() if name != missing}
+    assert isinstance(await house.refund(await house.caller(), "1 USD", origins=known), Parked)
+
+
 async def test_an_endorsed_destination_runs_alone_and_an_approval_shows_the_endorsement(house):
-    endorsed = {"payment_method_id": Origin(TrustLabel.EXTERNAL, endorsed_by="on order #W1")}
+    endorsed = {**ENDORSED, "payment_method_id": Origin(TrustLabel.EXTERNAL, endorsed_by="on order #W1")}
     caller = await house.caller()
     assert isinstance(await house.refund(caller, "1 USD", origins=endorsed), Done)
     view = await house.approvals.view(await house.asked(await house.caller(), "100 USD", origins=endorsed))
@@ -295,11 +331,11 @@ async def test_a_record_the_other_side_cannot_express_is_declined_before_anythin
 
 async def test_a_run_told_to_stop_begins_nothing_new_and_leaves_no_trace(house):
     caller = await house.caller()
-    await house.execute("update graphs.run set stop_requested = true")
+    await house.execute("update graphs.run set stop_requested = true where run_id = %s", caller.run_id)
     with pytest.raises(RunStopped):
         await house.refund(caller)
     assert not house.outside.sent
-    assert not await house.execute("select 1 from actions.intent")
+    assert not await house.has_wished(caller)
 
 
 # -- revisions ----------------------------------------------------------------------------------------------------
@@ -312,18 +348,12 @@ async def test_changed_arguments_make_a_new_revision_and_supersede_the_card(hous
     new = await house.asked(caller, "120 USD")
     assert await house.approval_states(caller) == ["superseded", "pending"]
     assert (await house.intent(caller))["revision"] == 2
-    answer = await house.approvals.decide(click, a_standing())
+    answer = await house.approvals.decide(click, standing(CLEO))
     assert (answer.decided, answer.refusal) == (False, "already_decided")
     assert "newer card" in answer.text
     assert (await house.answer(new)).decided
     await house.refund(caller, "120 USD")
     assert [each.reply["refund"]["amount_minor"] for each in house.outside.applied] == [12000]
-
-
-def a_standing(user_id: str = CLEO):
-    from tests.support.ledger import standing
-
-    return standing(user_id)
 
 
 async def test_an_approval_of_the_first_revision_does_not_cover_the_second(house):
@@ -338,7 +368,7 @@ async def test_each_revision_has_a_receivers_key_of_its_own_that_never_changes(h
     caller = await house.caller()
     for amount in ("100 USD", "120 USD", "100 USD"):
         await house.asked(caller, amount)
-    rows = await house.execute("select revision, receiver_key from actions.revision order by revision")
+    rows = await revisions(house, caller)
     assert [row["revision"] for row in rows] == [1, 2]
     assert len({row["receiver_key"] for row in rows}) == 2
 
@@ -359,7 +389,7 @@ async def test_an_earlier_revisions_arguments_are_not_what_policy_judges(house):
     house.outside.modes = ["unreachable"] * TRIES
     await house.refund(caller, "10 USD")
     await house.refund(caller, "120 USD")
-    await house.answer((await house.asked(caller, "120 USD")))
+    await house.answer(await house.asked(caller, "120 USD"))
     house.rules = rules_of(allow(), ask(), deny("110 USD"))
     outcome = await house.refund(caller, "10 USD")
     assert isinstance(outcome, Declined), "120 USD are denied by now, whatever was asked with"
@@ -444,8 +474,8 @@ async def test_the_newest_revisions_approval_counts_even_when_the_clock_went_bac
 
 async def test_the_digest_is_checked_again_where_the_attempt_begins(house):
     caller = await house.caller()
-    await approved(house, caller)
-    await house.execute("update actions.approval set digest = repeat('0', 64)")
+    approval_id = await approved(house, caller)
+    await house.execute("update actions.approval set digest = repeat('0', 64) where approval_id = %s", approval_id)
     with pytest.raises(Exception, match="other arguments"):
         await house.refund(caller, "100 USD")
     assert not house.outside.sent
@@ -512,8 +542,8 @@ async def test_with_a_key_whatever_was_cut_off_ends_in_one_effect(house, mode):
 
 
 @pytest.mark.parametrize("mode", ["dies_before", "dies_after", "lost_unknown", "applied_unknown"])
-async def test_without_a_key_the_receivers_own_record_decides_whether_to_send_again(installation_database, mode):
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.PROBEABLE))
+async def test_without_a_key_the_receivers_own_record_decides_whether_to_send_again(common_installation, mode):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.PROBEABLE))
     caller = await house.caller()
     if mode.startswith("dies"):
         caller = await dies(house, caller, mode)
@@ -526,8 +556,8 @@ async def test_without_a_key_the_receivers_own_record_decides_whether_to_send_ag
 
 
 @pytest.mark.parametrize("mode", ["dies_before", "dies_after", "lost_unknown", "applied_unknown"])
-async def test_where_only_a_person_can_tell_nothing_is_sent_again(installation_database, mode):
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.OPAQUE))
+async def test_where_only_a_person_can_tell_nothing_is_sent_again(common_installation, mode):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.OPAQUE))
     caller = await house.caller()
     if mode.startswith("dies"):
         caller = await dies(house, caller, mode)
@@ -542,10 +572,8 @@ async def test_where_only_a_person_can_tell_nothing_is_sent_again(installation_d
 
 
 @EVERY_CLASS
-async def test_a_crash_right_after_the_attempt_was_committed_is_settled_like_any_other(
-    installation_database, settles
-):
-    house = a_house(Stalling(installation_database), outside=Outside(settles=settles))
+async def test_a_crash_right_after_the_attempt_was_committed_is_settled_like_any_other(common_installation, settles):
+    house = a_house(Stalling(common_installation), outside=Outside(settles=settles))
     caller = await house.caller()
     cut_after_commit(house)
     with pytest.raises(Died):
@@ -568,8 +596,8 @@ def cut_after_commit(house):
     house.database.after_commit = die
 
 
-async def test_an_approved_effect_cut_off_before_it_was_sent_needs_no_second_approval(installation_database):
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.PROBEABLE))
+async def test_an_approved_effect_cut_off_before_it_was_sent_needs_no_second_approval(common_installation):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.PROBEABLE))
     caller = await house.caller()
     approval_id = await approved(house, caller)
     caller = await dies(house, caller, "dies_before", "100 USD")
@@ -578,16 +606,16 @@ async def test_an_approved_effect_cut_off_before_it_was_sent_needs_no_second_app
     assert await house.approval_states(caller) == ["approved"]
 
 
-async def test_a_request_that_may_still_land_is_waited_for_before_the_receiver_is_asked(installation_database):
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.PROBEABLE))
+async def test_a_request_that_may_still_land_is_waited_for_before_the_receiver_is_asked(common_installation):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.PROBEABLE))
     caller = await dies(house, await house.caller(), "dies_before")
     before = house.clock.now()
     await house.refund(caller)
     assert house.clock.now() - before > house.outside.window / 2 + LANDING
 
 
-async def test_a_receiver_that_cannot_say_leaves_the_effect_in_doubt_until_it_can(installation_database):
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.PROBEABLE, finding="inconclusive"))
+async def test_a_receiver_that_cannot_say_leaves_the_effect_in_doubt_until_it_can(common_installation):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.PROBEABLE, finding="inconclusive"))
     caller = await dies(house, await house.caller(), "dies_after")
     parked = await house.refund(caller)
     assert isinstance(parked, Parked)
@@ -599,10 +627,10 @@ async def test_a_receiver_that_cannot_say_leaves_the_effect_in_doubt_until_it_ca
     assert await house.states(caller) == ["done"]
 
 
-async def test_a_key_older_than_its_retention_is_not_relied_upon(installation_database):
+async def test_a_key_older_than_its_retention_is_not_relied_upon(common_installation):
     """The receiver has forgotten the key: sending again would refund twice."""
     outside = Outside(key_retention=timedelta(hours=24), forgets_keys=True)
-    house = a_house(installation_database, outside=outside)
+    house = a_house(common_installation, outside=outside)
     caller = await dies(house, await house.caller(), "dies_after")
     await house.pass_time(timedelta(hours=25))
     assert isinstance(await house.refund(caller), Done)
@@ -668,8 +696,8 @@ def only_monotonic_passes(house):
 
 
 @pytest.mark.parametrize("pause", [wall_clock_jumps, process_freezes, only_monotonic_passes])
-async def test_a_process_paused_between_committing_and_sending_sends_nothing(installation_database, pause):
-    house = a_house(Stalling(installation_database), outside=Outside(settles=EffectClass.PROBEABLE))
+async def test_a_process_paused_between_committing_and_sending_sends_nothing(common_installation, pause):
+    house = a_house(Stalling(common_installation), outside=Outside(settles=EffectClass.PROBEABLE))
     caller = await house.caller()
 
     def once():
@@ -683,44 +711,39 @@ async def test_a_process_paused_between_committing_and_sending_sends_nothing(ins
     assert len(house.outside.sent) == 1
 
 
-async def test_a_frozen_owner_that_wakes_after_its_successor_settled_sends_nothing_more(installation_database):
+async def test_a_frozen_owner_that_wakes_after_its_successor_settled_sends_nothing_more(common_installation):
     """SIGSTOP right after the attempt was committed; the successor finds nothing there and sends; then SIGCONT."""
-    database = Stalling(installation_database)
-    house = a_house(database, outside=Outside(settles=EffectClass.PROBEABLE))
+    house = a_house(Freezing(common_installation), outside=Outside(settles=EffectClass.PROBEABLE))
     caller = await house.caller()
-    successor = a_house(installation_database, outside=house.outside)
-    frozen, thaw = asyncio.Event(), asyncio.Event()
-
-    class Freezing(Stalling):
-        pass
-
-    async def old_owner():
-        return await house.refund(caller)
-
-    handler = house.outside
-    original = handler.send
-
-    async def send_when_thawed(outbound, *, timeout):
-        return await original(outbound, timeout=timeout)
-
-    handler.send = send_when_thawed  # type: ignore[method-assign]
-
-    async def freeze(_wish, go, _=None):
-        frozen.set()
-        await thaw.wait()
-        house.clock.advance(timedelta(seconds=30))
-        return await send(_wish, go)
-
-    send = house.gateway._send
-    house.gateway._send = freeze  # type: ignore[method-assign]
-    task = asyncio.create_task(old_owner())
-    await frozen.wait()
+    successor = a_house(common_installation, outside=house.outside)
+    house.database.is_armed = True
+    task = asyncio.create_task(house.refund(caller))
+    async with asyncio.timeout(10):
+        await house.database.frozen.wait()
     assert isinstance(await successor.refund(await house.next_owner(caller)), Done)
-    thaw.set()
+    house.clock.advance(timedelta(seconds=30))
+    house.database.thaw.set()
     with pytest.raises(DatabaseError) as error:
         await task
     assert is_fenced(error.value)
-    assert len(house.outside.applied) == 1
+    assert len(house.outside.sent) == 1
+
+
+class Freezing(Stalling):
+    """A database after whose next commit the process is stopped until the test lets it go on."""
+
+    def __init__(self, database):
+        super().__init__(database)
+        self.frozen, self.thaw, self.is_armed = asyncio.Event(), asyncio.Event(), False
+
+    @asynccontextmanager
+    async def transaction(self):
+        async with super().transaction() as conn:
+            yield conn
+        if self.is_armed:
+            self.is_armed = False
+            self.frozen.set()
+            await self.thaw.wait()
 
 
 async def test_an_owner_that_lost_the_run_begins_nothing(house):
@@ -730,7 +753,7 @@ async def test_an_owner_that_lost_the_run_begins_nothing(house):
         await house.refund(caller)
     assert is_fenced(error.value)
     assert not house.outside.sent
-    assert not await house.execute("select 1 from actions.intent")
+    assert not await house.has_wished(caller)
 
 
 @pytest.mark.parametrize("mode", ["ok", "rejected", "unreachable", "lost_unknown"])
@@ -754,65 +777,54 @@ async def test_an_owner_that_lost_the_run_during_the_call_writes_nothing_about_i
 # -- handlers -----------------------------------------------------------------------------------------------------
 
 
-class Nothing(BaseModel):
-    """No result worth keeping."""
-
-
-async def test_a_handler_that_sends_twice_has_sent_once(installation_database):
+@pytest.mark.parametrize(("declared", "ends"), [(greedy_refund, Done), (stubborn_refund, Parked)])
+async def test_a_handler_that_sends_twice_has_sent_once(common_installation, declared, ends):
     """Once-only is the door's business, not the author's."""
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.OPAQUE))
+    house.outside.modes = ["applied_unknown"] if ends is Parked else []
+    gateway = gateway_of(house, {"payment.refund": declared}, rules=rules_of({**ALLOW_SMALL}))
+    outcome = await gateway.perform("payment.refund", a_refund(), step="s", caller=await house.caller())
+    assert isinstance(outcome, ends)
+    assert len(house.outside.sent) == 1
 
-    @action("payment.refund", connector="payments", effect=Effect.IRREVERSIBLE, summary="Refund {order_id}")
-    async def greedy(args: type(a_refund()), call) -> Nothing:  # type: ignore[valid-type]
-        await call.send()
-        await call.send()
-        return Nothing()
 
-    house = a_house(installation_database, outside=Outside(settles=EffectClass.OPAQUE))
-    gateway = Gateway(
+def gateway_of(house, actions, *, connectors=None, rules=None):
+    """Another gateway over the same ledger."""
+    return Gateway(
         house.database,
-        Catalogue({"payment.refund": greedy}),
-        {"payments": house.outside},
-        lambda: rules_of({**allow(), "when": {}}),
+        Catalogue(actions),
+        {"payments": house.outside} if connectors is None else connectors,
+        lambda: rules or house.rules,
         wake=no_wake,
         clock=house.clock,
         metrics=house.metrics,
     )
-    await gateway.perform("payment.refund", a_refund(), step="s", caller=await house.caller())
-    assert len(house.outside.applied) == 1
 
 
 async def test_preview_writes_nothing(house):
     caller = await house.caller()
-    assert house.gateway.preview("payment.refund", a_refund("100 USD"), caller=caller).verdict.value != "allow"
-    assert not await house.execute("select 1 from actions.intent")
+    assert house.gateway.preview("payment.refund", a_refund("100 USD"), caller=caller).verdict is not Verdict.ALLOW
+    assert not await house.has_wished(caller)
 
 
 async def test_a_view_survives_a_release_whose_action_takes_other_arguments(house):
     """Old cards must be drawn from the stored record even where the action has moved on."""
 
-    class Other(BaseModel):
-        invoice: str
-
-    @action("payment.refund", connector="payments", effect=Effect.IRREVERSIBLE, summary="Refund {invoice}")
-    async def moved_on(args: Other, call) -> Nothing:  # type: ignore[no-untyped-def]
-        return Nothing()
-
-    moved_on = replace(moved_on, args=Other)
     approval_id = await house.asked(await house.caller())
     later = Approvals(
         house.database,
-        Catalogue({"payment.refund": moved_on}),
+        Catalogue({"payment.refund": later_refund}),
         lambda: house.rules,
         wake=no_wake,
         metrics=house.metrics,
     )
     view = await later.view(approval_id)
     assert ("order id", "#W1") in view.fields
-    assert [each.approval_id for each in await later.waiting_for(CLEO)] == [approval_id]
+    assert approval_id in [each.approval_id for each in await later.waiting_for(CLEO)]
 
 
 async def test_the_requester_of_the_run_is_on_whose_behalf_it_is_recorded(house):
     caller = await house.caller(requester=BEN)
     await house.refund(caller)
-    [row] = await house.execute("select record from actions.revision")
-    assert (row["record"]["on_behalf_of"], RITA == BEN) == (BEN, False)
+    [row] = await revisions(house, caller)
+    assert row["record"]["on_behalf_of"] == BEN

@@ -17,6 +17,7 @@ import pytest
 from bot.local import supervisor as supervising
 from bot.local.supervisor import FENCED, REFUSED, Backoff, Child, Supervisor
 from core.clock import SystemClock
+from tests.support.embedded import REPOSITORY
 
 SHELL = "/bin/sh"
 
@@ -192,7 +193,7 @@ sys.exit(asyncio.run(Supervisor(home, clock=SystemClock()).run(children, stop=as
 
 def in_a_process_of_its_own(home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", SUPERVISES, str(home)], env={**os.environ, "PYTHONPATH": os.getcwd()}
+        [sys.executable, "-c", SUPERVISES, str(home)], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
     )
 
 

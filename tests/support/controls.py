@@ -33,9 +33,19 @@ class UnfencedSaver(FencedSaver):
 
 
 class ForgetfulGateway(Gateway):
-    """Forgets the attempts that left no receipt, and the receiver's key with them: what was cut off is sent anew."""
+    """Forgets what an earlier process began, and the receiver's key with it: what was cut off is sent anew."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._mine: set[str] = set()
+
+    async def _send(self, wish: Wish, go: Go) -> Outcome | None:
+        self._mine.add(go.attempt.attempt_id)
+        return await super()._send(wish, go)
 
     async def _settle(self, wish: Wish, go: Go) -> Outcome | None:
+        if go.attempt.attempt_id in self._mine:
+            return await super()._settle(wish, go)
         async with self._database.transaction() as conn:
             await conn.execute(
                 "update actions.revision set receiver_key = %s where intent_id = %s",

@@ -1,13 +1,14 @@
 """What tests ask for by name: a real Postgres, a fresh database, a real Valkey."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from bot.local.embedded import EmbeddedValkey
+from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
+from core.clock import SystemClock
 from tests.support.postgres import (
     FillTemplate,
     PostgresServer,
@@ -77,3 +78,21 @@ def redis_url(valkey_server: str) -> str:
     with redis.Redis.from_url(valkey_server) as client:
         client.flushall()
     return valkey_server
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Path]:
+    """A home shared by the tests of one file: each starts what it needs, none relies on what another left."""
+    with session_home() as place:
+        yield place
+        apart(EmbeddedPostgres(place, clock=SystemClock()).forget())
+        apart(EmbeddedValkey(place).forget())
+
+
+@pytest.fixture
+async def fresh_home() -> AsyncIterator[Path]:
+    """A home of one test's own; its servers are gone afterwards."""
+    with session_home() as place:
+        yield place
+        await EmbeddedPostgres(place, clock=SystemClock()).forget()
+        await EmbeddedValkey(place).forget()

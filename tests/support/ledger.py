@@ -25,7 +25,7 @@ from actions.connector import (
     Unreachable,
 )
 from actions.gateway import Caller, Consent, Gateway, Outcome, Parked
-from actions.intent import Origin, Record
+from actions.intent import Origin, Record, TrustLabel
 from actions.policy import Policy, Rule, Rules
 from actions.rule_file import read
 from actions.rulebook import Rulebook
@@ -46,6 +46,10 @@ RULEBOOK = Path(__file__).parents[2] / "bot" / "sample" / "rulebook.yml"
 
 #: What the outside system does with one call.
 Mode = Literal["ok", "rejected", "unreachable", "applied_unknown", "lost_unknown", "open", "dies_before", "dies_after"]
+
+
+#: A refund whose every guarded argument somebody of ours chose.
+ENDORSED = {name: Origin(TrustLabel.MEMBER) for name in ("order_id", "amount", "payment_method_id")}
 
 
 class Died(BaseException):
@@ -243,14 +247,15 @@ class House:
         **changes: str,
     ) -> Outcome:
         """Wish for a refund, as a step called `refund` unless said otherwise."""
-        args = a_refund(amount, **changes)
+        args, origins = a_refund(amount, **changes), ENDORSED if origins is None else origins
         return await self.gateway.perform(
             "payment.refund", args, step=step, caller=caller, origins=origins, evidence=evidence
         )
 
     async def consent(self, caller: Caller, amount: str = "10 USD", **changes: str) -> Consent:
         """Put the question about a refund, sending nothing."""
-        return await self.gateway.consent("payment.refund", a_refund(amount, **changes), step="refund", caller=caller)
+        args = a_refund(amount, **changes)
+        return await self.gateway.consent("payment.refund", args, step="refund", caller=caller, origins=ENDORSED)
 
     async def asked(self, caller: Caller, amount: str = "100 USD", **more: Any) -> str:
         """Wish for a refund that waits for people; the approval's id."""
@@ -297,6 +302,10 @@ class House:
         """The stored intent of one step."""
         [row] = await self.execute("select * from actions.intent where run_id = %s and step = %s", caller.run_id, step)
         return row
+
+    async def has_wished(self, caller: Caller) -> bool:
+        """True when the ledger knows of any wish of this run."""
+        return bool(await self.execute("select 1 from actions.intent where run_id = %s", caller.run_id))
 
     async def attempts(self, caller: Caller) -> list[dict[str, Any]]:
         """The attempts of a run, in order."""

@@ -36,3 +36,20 @@ async def installation_database(installation_url: str) -> AsyncGenerator[Databas
     """That database, open."""
     async with open_database(installation_url, max_size=20) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def common_installation_url(postgres_server: PostgresServer, installation_template: str) -> Iterator[str]:
+    """One database with the whole schema for all tests of a module, each of which has runs of its own in it."""
+    name = new_test_name()
+    yield postgres_server.make(name, template=installation_template)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+async def common_installation(common_installation_url: str) -> AsyncGenerator[Database]:
+    """That database, open, its clock set right for whoever comes next."""
+    async with open_database(common_installation_url, max_size=20) as database:
+        yield database
+        async with database.connection() as conn:
+            await conn.execute("delete from core.clock_shift")

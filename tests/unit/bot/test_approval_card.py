@@ -195,3 +195,24 @@ def test_the_modal_for_a_rejection_asks_for_a_reason_and_keeps_the_pointer() -> 
     assert modal_faults(modal) == []
     assert modal["private_metadata"] == "apr_1.1.0123456789abcdef C0RETURNS 1.0"
     assert modal["blocks"][0]["block_id"] == card.REASON_BLOCK
+
+
+def test_nothing_is_said_twice_on_the_card() -> None:
+    reason = "Large refunds are looked at first (refund-above-limit: 389.00 USD is above 200.00 USD)."
+    text = "\n".join(texts(card.approval_card(approval_view(reasons=[reason])).blocks))
+    assert text.count("refund-above-limit") == 1
+    assert text.count("Refund 389.00 USD for #W1002?") == 1
+    assert "What: " not in text
+    modal = card.details_view(approval_view(), "metadata")
+    assert "".join(texts(modal["blocks"])).count(DIGEST[:16]) == DIGEST.count(DIGEST[:16])
+
+
+def test_a_rule_that_its_reason_does_not_name_is_named() -> None:
+    assert "rule `refund-above-limit`" in shown(card.approval_card(approval_view()))
+
+
+def test_an_outcome_that_only_repeats_the_heading_is_one_word() -> None:
+    done = approval_view(state="approved", outcome_state="done", outcome="Refund 389.00 USD for #W1002: done")
+    assert card.outcome_line(done) == "✅ *Done*"
+    told = approval_view(state="approved", outcome_state="done", outcome="receipt re_1")
+    assert card.outcome_line(told) == "✅ *Done*: receipt re_1"

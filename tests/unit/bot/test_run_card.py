@@ -84,3 +84,23 @@ def test_hostile_text_anywhere_stays_text_and_within_the_limits(attack: str) -> 
     assert faults_of(message) == []
     assert active_marks(message) == []
     assert "and 40 more steps" in shown(message)
+
+
+def test_what_a_step_waits_for_is_said_once_in_its_own_line() -> None:
+    said = "Refund 389.00 USD for #W1002: waits for an approver"
+    waiting = [Waiting(kind="approval", subject_id="apr_1", text=said)]
+    steps = [step_view(state=StepState.WAITING, note=said)]
+    text = shown(run_card(run_with(state=RunState.WAITING, steps=steps, waiting=waiting)))
+    assert "⏳ waiting · Refund 389.00 USD for #W1002 — waits for an approver" in text
+    assert text.count("waits for an approver") == 1
+
+
+def test_a_step_that_is_done_is_not_said_to_be_done_twice() -> None:
+    step = step_view(state=StepState.DONE, note="Refund 389.00 USD for #W1002: done")
+    assert "Refund 389.00 USD for #W1002 —" not in shown(run_card(run_with(steps=[step])))
+
+
+def test_the_sentences_of_an_outcome_follow_one_another() -> None:
+    message = run_card(run_with(state=RunState.DONE, outcome="The order is returned.\nThe money is refunded."))
+    assert "The order is returned. The money is refunded." in shown(message)
+    assert "The order is returned. The money is refunded." in message.text

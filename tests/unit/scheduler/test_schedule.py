@@ -64,7 +64,7 @@ def test_without_a_zone_none_is_made_up() -> None:
         ('"0 9 * *"', "has 4 fields"),
         ('"0 9 * * * *"', "has 6 fields"),
         ('"61 9 * * *"', "is not a minute"),
-        ('"0 24 * * *"', "is not a hour"),
+        ('"0 24 * * *"', "is not an hour"),
         ('"0 0 0 * *"', "is not a day"),
         ('"0 0 * 13 *"', "is not a month"),
         ('"0 0 * * 8"', "is not a weekday"),
