@@ -228,5 +228,7 @@ def _typed(action: AnyAction, args: Mapping[str, Any]) -> BaseModel | None:
 def endorsements_of(origins: Mapping[str, tuple[str, str | None]]) -> list[str]:
     """The trusted records that endorse arguments which came from outside, one line each."""
     return [
-        f"{name.replace('_', ' ')}: {endorsed_by}" for name, (_, endorsed_by) in sorted(origins.items()) if endorsed_by
+        f"{name.removesuffix('_id').replace('_', ' ').capitalize()}: {endorsed_by}"
+        for name, (_, endorsed_by) in sorted(origins.items())
+        if endorsed_by
     ]

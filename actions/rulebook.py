@@ -149,7 +149,7 @@ class Rulebook(BaseModel):
             return rules.refuse("no-more-than-paid", happened, "Check the order's payments and earlier refunds.")
         applied = ["items-in-order", "refund-destination"]
         reasons = [
-            f"{len(lines)} {'item' if len(lines) == 1 else 'items'} of order {order.order_id} cost {total}.",
+            f"{_counted(lines)} of order {order.order_id}: {total}.",
             f"The money goes to {method.label} ({method.payment_method_id}). {rules.refund_destination.because}",
         ]
         if total > left:
@@ -163,6 +163,11 @@ class Rulebook(BaseModel):
             reasons=reasons,
             rulebook_version=self.version,
         )
+
+
+def _counted(lines: list[OrderItem]) -> str:
+    names = [line.name for line in lines]
+    return ", ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names))
 
 
 def first_rulebook() -> str:

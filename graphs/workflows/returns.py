@@ -224,7 +224,7 @@ def _steps(one: OneReturn, ruled: RefundOrder) -> list[Step]:
         "order_id": (one.label, one.endorsed_by),
         "item_ids": (one.label, one.endorsed_by),
         "amount": (TrustLabel.OPERATOR, computed),
-        "payment_method_id": (TrustLabel.OPERATOR, "a payment method on the order's own customer record"),
+        "payment_method_id": (TrustLabel.OPERATOR, "on the record of the order's own customer"),
     }
     asked = [f"The customer asked in {one.said_by}: {reason}"] if one.label is TrustLabel.EXTERNAL else []
     evidence = [*ruled.reasons, *asked]

@@ -110,7 +110,7 @@ def test_an_order_of_which_nothing_is_left_is_refused(payments):
 def test_the_reasons_are_sentences_with_the_figures():
     refund = granted(order(), customer(), wish("lamp", ("mug", 2)))
     assert refund.reasons == [
-        "3 items of order #W1 cost 32.50 USD.",
+        "1 × Item lamp, 2 × Item mug of order #W1: 32.50 USD.",
         "The money goes to Visa 1234 (card_1). "
         "A refund goes to the original payment method or to a gift card the customer already has.",
     ]
