@@ -103,14 +103,14 @@ async def _serve(arguments: argparse.Namespace, settings: Settings, clock: Clock
 
 
 async def _workspace(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
-    from bot.up import serve_workspace
+    from bot.stage import serve_workspace
 
     await serve_workspace(settings, clock)
     return 0
 
 
 async def _sandbox(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
-    from bot.up import serve_sandbox
+    from bot.stage import serve_sandbox
 
     await serve_sandbox(settings, clock)
     return 0

@@ -3,23 +3,16 @@
 import asyncio
 import os
 import shutil
-import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.request import urlopen
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-
-from actions.rule_file import read
-from actions.team import Member, Team
-from bot.company import MANIFEST, SAMPLE, settle_sample_company
+from bot.company import settle_sample_company
 from bot.local.embedded import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey, keep_running
 from bot.local.home import is_free, make_folder, using
-from bot.local.sandbox.server import SandboxOptions, open_sandbox
 from bot.local.supervisor import Child, Supervisor
-from bot.local.workspace.server import WorkspaceOptions, open_workspace
-from bot.sample.shop import seed_sample
 from bot.settings import Settings
 from core.clock import Clock
 from core.errors import SettingsInvalid
@@ -118,41 +111,6 @@ async def reset(settings: Settings, clock: Clock) -> None:
         shutil.rmtree(home)
 
 
-async def serve_workspace(settings: Settings, clock: Clock) -> None:
-    """Run the local workspace until told to stop."""
-    team = read(settings.company / "team.yml", Team).content
-    options = WorkspaceOptions(
-        port=settings.port,
-        database=settings.home.resolve() / "workspace.db",
-        manifest=MANIFEST,
-        company=SAMPLE / "workspace.yml",
-        roles={user_id: _roles_in_words(member) for user_id, member in team.people.items()},
-        clock=clock,
-    )
-    async with open_workspace(options):
-        await _until_told()
-
-
-def _roles_in_words(member: Member) -> list[str]:
-    tier = f" (tier {member.tier})" if member.tier else ""
-    return [f"{role}{tier if role == 'approver' else ''}" for role in sorted(member.roles)]
-
-
-async def serve_sandbox(settings: Settings, clock: Clock) -> None:
-    """Run the sandbox shop and payment provider until told to stop, with the sample shop where they have none."""
-    home = settings.home.resolve()
-    await asyncio.to_thread(seed_sample, home, clock=clock)
-    async with open_sandbox(SandboxOptions(port=settings.sandbox_port, home=home, clock=clock)):
-        await _until_told()
-
-
-async def _until_told() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
 def _children(settings: Settings, stores: Stores) -> list[Child]:
     env = {**_ONE_MACHINE, **os.environ, "DATABASE_URL": stores.database_url, "REDIS_URL": stores.redis_url}
     names = ["workspace", "sandbox", "serve"] if settings.is_local else ["serve"]
@@ -177,13 +135,17 @@ async def _is_ready(settings: Settings, clock: Clock) -> bool:
     if settings.status_port == 0:
         return True
     deadline = clock.monotonic() + _WAIT_SECONDS
-    async with ClientSession(timeout=ClientTimeout(total=2)) as session:
-        while clock.monotonic() < deadline:
-            try:
-                async with session.get(f"http://127.0.0.1:{settings.status_port}/healthz") as answer:
-                    if answer.status == 200:
-                        return True
-            except (ClientError, TimeoutError):
-                pass
-            await clock.sleep(0.1)
+    while clock.monotonic() < deadline:
+        if await asyncio.to_thread(_answers, f"http://127.0.0.1:{settings.status_port}/healthz"):
+            return True
+        await clock.sleep(0.1)
     return False
+
+
+def _answers(url: str) -> bool:
+    # The standard library's client: importing a better one would cost a tenth of the whole start.
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310 -- our own address on loopback
+            return answer.status == 200
+    except OSError:
+        return False

@@ -149,7 +149,8 @@ class RunStore:
     async def begin(self, run_id: RunId) -> Run | None:
         """Become the newest owner of a runnable run, or None; every older owner fails at its next write.
 
-        `stalls` of the result counts the advances since the last progress, this one included.
+        `stalls` of the result counts the advances since the last progress, this one included, but for those that
+        ended because the database went away.
         """
         async with self._database.transaction() as conn:
             # Counted before the run is read: a wake that is not in the count may be in nothing else we read.
@@ -159,8 +160,10 @@ class RunStore:
                 """
                 update graphs.run
                 set epoch = epoch + 1, started_at = coalesce(started_at, core.now()), waiting = '[]',
-                    head = newest.checkpoint_id,
-                    stalls = case when head is distinct from newest.checkpoint_id then 1 else stalls + 1 end
+                    head = newest.checkpoint_id, begun_under = pg_postmaster_start_time(),
+                    stalls = case when head is distinct from newest.checkpoint_id then 1
+                                  when begun_under is distinct from pg_postmaster_start_time() then greatest(stalls, 1)
+                                  else stalls + 1 end
                 from (select max(checkpoint_id) as checkpoint_id from langgraph.checkpoints
                       where thread_id = %(run_id)s and checkpoint_ns = '') as newest
                 where run_id = %(run_id)s and state = 'ready'

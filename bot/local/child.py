@@ -12,7 +12,6 @@ from pathlib import Path
 from bot.local.home import open_log
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_TAIL_BYTES = 8192
 _LINE_LIMIT = 65536
 # A grandchild that left the group can hold the pipe open for ever.
 _DRAIN_SECONDS = 1.0
@@ -53,7 +52,6 @@ class ErrorStream:
                 # A full disk costs the log, not the child.
                 with suppress(OSError):
                     os.write(self._log, chunk)
-                self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
                 line = self._pass_on(line + chunk)
             self._pass_on(line + b"\n" if line else b"")
         finally:
@@ -76,11 +74,6 @@ class RunningChild:
         self._process = process
         self._errors = errors
         self._copying = asyncio.create_task(errors.copy())
-
-    @property
-    def last_words(self) -> str:
-        """The end of what it wrote to its standard error."""
-        return self._errors.tail
 
     async def ended(self) -> int:
         """The exit code, negative for a signal, once the child has ended and its group is gone with it."""

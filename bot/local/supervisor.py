@@ -90,7 +90,8 @@ class Supervisor:
             running = await start_child(child, self._home, self._tell)
             code = await self._watch(running, stop)
             if code == REFUSED:
-                self._tell(f"{child.name} refused its configuration: {running.last_words} All is stopped.")
+                # Why, it has said itself: its errors are passed on line by line.
+                self._tell(f"{child.name} refused its configuration, so everything is stopped.")
                 stop.set()
                 return REFUSED
             if stop.is_set():

@@ -12,6 +12,7 @@ from tests.support.asking import (
     cards_of,
     faults,
     refunds_of,
+    rows,
     told,
     told_at_click,
 )
@@ -56,9 +57,9 @@ def orders() -> Orders:
 async def test_a_command_that_cannot_be_followed_is_answered_and_starts_nothing(
     company: Company, text: str, says: str
 ) -> None:
-    before = await company.cli("runs", "--limit", "500")
+    before = await rows(company, "runs")
     assert "None" not in await told(company, RITA, text, says=says)
-    assert len(await company.cli("runs", "--limit", "500")) == len(before)
+    assert len(await rows(company, "runs")) == len(before)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ async def test_a_click_by_somebody_not_entitled_is_answered_and_changes_nothing(
     await told_at_click(company, who, card, APPROVE, says=says)
     assert await refunds_of(company, card["order"]) == []
     assert (await company.approval_card(card["run"]))["ts"] == card["ts"]
-    (approval,) = [each for each in await company.cli("approvals") if card["order"] in each["summary"]]
+    (approval,) = [each for each in await rows(company, "approvals") if card["order"] in each["summary"]]
     assert approval["state"] == "pending"
 
 
@@ -166,7 +167,7 @@ async def test_a_double_click_decides_once(company: Company, orders: Orders) -> 
     await asyncio.gather(*(company.click(BEN, card, APPROVE) for _ in range(2)))
     await company.run_card(containing=card["order"], state="done")
     assert len(await refunds_of(company, card["order"])) == 1
-    audit = await company.cli("audit", "--limit", "500")
+    audit = await rows(company, "audit")
     approval = await _approval_of(company, card["order"])
     granted = [each for each in audit if each["event"] == "approval.granted" and approval in str(each["subject"])]
     assert len(granted) == 1
@@ -256,17 +257,17 @@ async def _until_refunded(company: Company, order: str) -> None:
 
 
 async def _run_id(company: Company, order: str) -> str:
-    (run,) = [each for each in await company.cli("runs", "--limit", "500") if order in str(each["steps"])]
+    (run,) = [each for each in await rows(company, "runs") if order in str(each["steps"])]
     return run["run_id"]
 
 
 async def _approval_of(company: Company, order: str) -> str:
-    (found,) = [each for each in await company.cli("approvals", "--limit", "500") if order in each["summary"]]
+    (found,) = [each for each in await rows(company, "approvals") if order in each["summary"]]
     return found["approval_id"]
 
 
 async def _is_cancelled(company: Company, order: str) -> bool:
-    approvals = await company.cli("approvals", "--limit", "500")
+    approvals = await rows(company, "approvals")
     return [each["state"] for each in approvals if order in each["summary"]] == ["cancelled"]
 
 

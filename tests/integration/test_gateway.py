@@ -318,7 +318,7 @@ async def test_an_endorsed_destination_runs_alone_and_an_approval_shows_the_endo
     caller = await house.caller()
     assert isinstance(await house.refund(caller, "1 USD", origins=endorsed), Done)
     view = await house.approvals.view(await house.asked(await house.caller(), "100 USD", origins=endorsed))
-    assert "payment method id: on order #W1" in view.evidence
+    assert "Payment method: on order #W1" in view.evidence
 
 
 async def test_a_record_the_other_side_cannot_express_is_declined_before_anything_is_sent(house):

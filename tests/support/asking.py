@@ -3,7 +3,10 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 
+from bot.listings import Rows, rows_of
 from bot.sample.shop import sample_shop
+from bot.settings import Settings
+from core.clock import SystemClock
 from tests.support.company import BEN, RETURNS, RITA, Company, Json
 
 
@@ -35,7 +38,9 @@ async def told(company: Company, who: str, text: str, *, says: str, channel: str
 
 async def told_at_click(company: Company, who: str, card: Json, action_id: str, *, says: str) -> str:
     """What `who` is told when they press a button of `card`, once it has `says` in it."""
-    channel, thread = card["channel"], card.get("thread_ts")
+    channel = card["channel"]
+    # Slack names a thread for a button in it, and none for one on the message that opens it.
+    thread = card.get("thread_ts") if card.get("thread_ts") != card["ts"] else None
     known = await _seen(company, who, channel, thread)
     pressed = await company.click(who, card, action_id)
     assert pressed["ok"], pressed
@@ -76,6 +81,12 @@ async def asked_for_approval(company: Company, orders: Orders, *, above: int = 5
     run = await company.run_card(containing=order, state="waiting")
     card = await company.approval_card(run)
     return {**card, "order": order, "run": run}
+
+
+async def rows(company: Company, name: str) -> Rows:
+    """What `countersign <name> --limit 500` lists, without the price of another process."""
+    settings = Settings(home=company.home, database_url=None)
+    return await rows_of(name, settings, SystemClock(), limit=500)
 
 
 async def refunds_of(company: Company, order: str) -> list[Json]:

@@ -342,7 +342,7 @@ def a_refund(amount: str = "10 USD", **changes: Any) -> Refund:
     return Refund.model_validate({**args, **changes})
 
 
-def standing(user_id: str, **changes: Any) -> Standing:
+def standing(user_id: str, /, **changes: Any) -> Standing:
     """A full member of the workspace, with some facts changed."""
     plain = Standing(user_id, TEAM, is_bot=False, deleted=False, guest=False, stranger=False)
     return replace(plain, **changes)
