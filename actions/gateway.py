@@ -1,28 +1,31 @@
 """The one door through which effects leave: each happens once, or somebody is asked."""
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel
 
 from actions import approvals, store
 from actions.action import AnyAction, Catalogue
 from actions.approval import ApprovalState, is_stricter
-from actions.connector import (
-    Connector,
-    EffectClass,
-    Inconclusive,
-    Outbound,
-    OutcomeUnknown,
-    Rejected,
-    Reply,
-    StillOpen,
-    Unreachable,
-)
+from actions.attempts import Attempts
+from actions.connector import Connector, Rejected
 from actions.intent import Intent, IntentKey, IntentState, Origin, Record
+from actions.outcome import (
+    Agreed,
+    Caller,
+    Consent,
+    Declined,
+    Go,
+    Outcome,
+    Parked,
+    Wake,
+    Wish,
+    ended_as,
+    subject_of,
+)
 from actions.policy import Considered, Decision, Rules, Verdict, decide
 from core import audit
 from core.clock import Clock
@@ -30,117 +33,16 @@ from core.db import Connection, Database
 from core.errors import CountersignError
 from core.ids import ApprovalId, RunId
 from core.metrics import Metrics
-from core.outbox import Conversation, refresh_cards
+from core.outbox import refresh_cards
 
-log = logging.getLogger(__name__)
-
-#: A request that was already on the wire when its sender died may still land this long after its deadline.
-LANDING = timedelta(seconds=2)
 #: How often a call that never left is tried again before the run is parked.
 TRIES = 3
 #: When a parked run asks again after an outside system that is away or cannot say.
 ASK_AGAIN = timedelta(seconds=15)
 
 
-class Guard(Protocol):
-    """Keeps a late owner of a run from writing."""
-
-    async def fence(self, conn: Connection) -> None:
-        """Fail the transaction when the run has a newer owner."""
-        ...
-
-    async def may_start(self, conn: Connection) -> None:
-        """Like fence, and raise when the run has been told to stop: nothing new may begin."""
-        ...
-
-
-@dataclass(frozen=True)
-class Caller:
-    """On whose behalf an effect is wished for, and where people hear of it."""
-
-    run_id: RunId
-    workspace: str
-    workflow: str
-    requester: str
-    conversation: Conversation
-    guard: Guard
-
-
-@dataclass(frozen=True)
-class Done:
-    """The effect has happened; `result` is the action's typed result as JSON."""
-
-    result: Mapping[str, Any]
-    text: str
-
-
-@dataclass(frozen=True)
-class Parked:
-    """The run must wait: for people, for a delivery, or until an unknown outcome is settled."""
-
-    kind: Literal["approval", "delivery", "in_doubt"]
-    subject_id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Declined:
-    """The effect will not happen, and this is the true cause: denied, rejected, expired or cancelled."""
-
-    cause: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The other side refused definitely; nothing happened there."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Policy and people permit it, as far as is known now; nothing has been sent."""
-
-
-Outcome = Done | Parked | Declined | Failed
-Consent = Agreed | Parked | Declined
-Wake = Callable[[RunId, Connection, datetime | None], Awaitable[None]]
-
-
 class ArgumentsChanged(CountersignError):
     """A step asked again with other arguments after something had been sent for it."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the caller wants, resolved and judged, before any row is touched."""
-
-    action: AnyAction
-    connector: Connector
-    caller: Caller
-    key: IntentKey
-    revision: store.NewRevision
-    decision: Decision
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One instant by both of this process's clocks."""
-
-    wall: datetime
-    monotonic: float
-
-
-@dataclass(frozen=True)
-class Go:
-    """An attempt is committed: send now, or first settle what an earlier one left behind."""
-
-    intent: Intent
-    attempt: store.Attempt
-    is_new: bool
-    since: Moment
-    """Before the attempt's window was reckoned: whatever passes after it counts against the window."""
 
 
 class Gateway:
@@ -164,6 +66,7 @@ class Gateway:
         self._wake = wake
         self._clock = clock
         self._metrics = metrics
+        self._attempts = Attempts(database, self.ask_again, clock=clock, metrics=metrics)
 
     async def perform(
         self,
@@ -186,7 +89,7 @@ class Gateway:
             outcome = await self._once(wish)
             if outcome is not None:
                 return outcome
-        return await self._ask_again_later(wish, f"{wish.connector.name} cannot be reached; I keep trying.")
+        return await self._attempts.park(wish, f"{wish.connector.name} cannot be reached; I keep trying.")
 
     async def consent(
         self,
@@ -249,8 +152,6 @@ class Gateway:
         """Have a run that found an outside system away look again in a while."""
         await self._wake(run_id, conn, self._clock.now() + ASK_AGAIN)
 
-    # -- from a wish to a committed attempt ------------------------------------------------------------------------
-
     def _wish(
         self,
         name: str,
@@ -306,14 +207,12 @@ class Gateway:
             raise CountersignError("A wish that may begin has not begun.")
         if not isinstance(step, Go):
             return step
-        if step.is_new:
-            return await self._send(wish, step)
-        return await self._settle(wish, step)
+        return await self._attempts.carry(wish, step)
 
     async def _take(self, conn: Connection, wish: Wish, *, begin: bool) -> Outcome | Go | Agreed:
         await wish.caller.guard.fence(conn)
         stored = await self._written_down(conn, wish)
-        ended = _ended(stored)
+        ended = ended_as(stored)
         if ended is not None:
             return ended
         intent = stored.intent
@@ -323,7 +222,7 @@ class Gateway:
             return await self._decide(conn, wish, intent, begin=begin)
         if intent.state is IntentState.AWAITING:
             return await self._check_approval(conn, wish, intent, begin=begin)
-        since, attempt = self._moment(), await store.open_attempt(conn, intent)
+        since, attempt = self._attempts.moment(), await store.open_attempt(conn, intent)
         assert attempt is not None
         return Go(intent, attempt, is_new=False, since=since)
 
@@ -349,9 +248,6 @@ class Gateway:
         decision = decide(rules.policy, considered, rules.version)
         revision = store.NewRevision(intent.record, intent.digest, intent.summary, stored.origins, [])
         return replace(wish, revision=revision, decision=decision)
-
-    def _moment(self) -> Moment:
-        return Moment(self._clock.now(), self._clock.monotonic())
 
     def _new_intent(self, wish: Wish) -> store.NewIntent:
         caller = wish.caller
@@ -394,7 +290,7 @@ class Gateway:
             wish.caller.workspace,
             "approval.asked",
             actor=audit.CODE,
-            subject=_subject(intent, approval_id=approval_id),
+            subject=subject_of(intent, approval_id=approval_id),
             detail={"digest": intent.digest, "decision": wish.decision.to_json()},
         )
         return self._parked(wish, approval_id)
@@ -445,7 +341,7 @@ class Gateway:
             wish.caller.workspace,
             f"effect.{cause}",
             actor=audit.CODE,
-            subject=_subject(intent),
+            subject=subject_of(intent),
             detail={"digest": intent.digest, "text": text, "decision": wish.decision.to_json()},
         )
         return Declined(cause, text)
@@ -458,7 +354,7 @@ class Gateway:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:
             return await self._decline(conn, wish, intent, "denied", str(error))
-        since = self._moment()
+        since = self._attempts.moment()
         attempt = await store.begin_attempt(
             conn,
             intent,
@@ -473,225 +369,7 @@ class Gateway:
             wish.caller.workspace,
             "attempt.started",
             actor=audit.CODE,
-            subject=_subject(intent, attempt_id=attempt.attempt_id, approval_id=approval_id),
+            subject=subject_of(intent, attempt_id=attempt.attempt_id, approval_id=approval_id),
             detail={"digest": intent.digest, "request_sha256": outbound.sha256, "decision": wish.decision.to_json()},
         )
         return Go(intent, attempt, is_new=True, since=since)
-
-    # -- from a committed attempt to a receipt -----------------------------------------------------------------------
-
-    async def _send(self, wish: Wish, go: Go) -> Outcome | None:
-        outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
-        call = _Sending(wish.connector, outbound, self._clock, left=go.attempt.left, since=go.since)
-        try:
-            with self._metrics.effect_seconds.labels(wish.action.name).time():
-                result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
-        except (Unreachable, WindowClosed) as error:
-            return await self._end_unsent(wish, go, str(error))
-        except Rejected as error:
-            return await self._end_failed(wish, go, str(error))
-        except StillOpen as error:
-            return Parked("delivery", go.intent.intent_id, str(error))
-        except OutcomeUnknown as error:
-            log.warning("%s left no receipt: %s", wish.action.name, error)
-            await self._mark_in_doubt(wish, go, str(error))
-            return await self._settle(wish, go)
-        return await self._end_done(wish, go, result)
-
-    async def _settle(self, wish: Wish, go: Go) -> Outcome | None:
-        """An attempt started and left no receipt: find out, never try again blindly."""
-        if self._may_repeat(wish.connector, go):
-            return await self._send_again(wish, go)
-        if wish.connector.settles is not EffectClass.OPAQUE:
-            return await self._look_up(wish, go)
-        await self._wait_for_landing(go.attempt)
-        await self._mark_in_doubt(wish, go, "nobody but a person can tell whether it happened")
-        return Parked("in_doubt", go.intent.intent_id, f"{go.intent.summary}: did it happen? Only you can tell.")
-
-    def _may_repeat(self, connector: Connector, go: Go) -> bool:
-        """True while the receiver knows our key, and for the very bytes that the attempt committed to."""
-        kept = connector.key_retention is None or go.attempt.age < connector.key_retention
-        if connector.settles is not EffectClass.KEYED or not kept:
-            return False
-        return connector.request(go.intent.record, go.intent.receiver_key).sha256 == go.attempt.request_sha256
-
-    async def _look_up(self, wish: Wish, go: Go, *, refused: str = "") -> Outcome | None:
-        """What the receiver's own record says; what is definitely absent there was `refused`, or never arrived."""
-        await self._wait_for_landing(go.attempt)
-        try:
-            found = await wish.connector.find(go.intent.record, go.intent.receiver_key)
-        except (Inconclusive, StillOpen) as error:
-            await self._mark_in_doubt(wish, go, str(error))
-            return await self._ask_again_later(wish, f"{go.intent.summary}: finding out whether it happened")
-        if found is None and refused:
-            return await self._end_failed(wish, go, refused)
-        if found is None:
-            return await self._end_unsent(wish, go, f"{wish.connector.name} has no record of it")
-        result = await wish.action.handler(wish.action.parse(go.intent.record.args), _Found(found))
-        return await self._end_done(wish, go, result)
-
-    async def _send_again(self, wish: Wish, go: Go) -> Outcome | None:
-        """The receiver honours our key, so the same bytes may be sent again; a busy receiver is asked later."""
-        since = self._moment()
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            attempt = await store.renew_attempt(conn, go.attempt, wish.connector.window)
-        if attempt is None:
-            return None
-        outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
-        call = _Sending(wish.connector, outbound, self._clock, left=attempt.left, since=since)
-        again = Go(go.intent, attempt, is_new=False, since=since)
-        try:
-            result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
-        except StillOpen as error:
-            return Parked("delivery", go.intent.intent_id, str(error))
-        except Rejected as error:
-            # It refuses the repetition; that says nothing of the first sending.
-            return await self._look_up(wish, go, refused=str(error))
-        except (Unreachable, WindowClosed, OutcomeUnknown) as error:
-            await self._mark_in_doubt(wish, again, str(error))
-            return await self._ask_again_later(wish, f"{go.intent.summary}: {wish.connector.name} does not answer")
-        return await self._end_done(wish, again, result)
-
-    async def _wait_for_landing(self, attempt: store.Attempt) -> None:
-        left = (attempt.left + LANDING).total_seconds()
-        if left > 0:
-            await self._clock.sleep(left)
-
-    async def _end_done(self, wish: Wish, go: Go, result: BaseModel) -> Outcome:
-        plain = result.model_dump(mode="json")
-        text = f"{wish.action.summarise(go.intent.record.args)}: done"
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            if not await store.end_attempt(conn, go.attempt, "done", receipt=plain):
-                return await self._as_ended(conn, wish)
-            await store.move(conn, go.intent, IntentState.DONE, result=plain, outcome=text)
-            await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
-            await self._tell(conn, wish, go, "effect.done", {"receipt": plain})
-        self._metrics.effects.labels(wish.action.name, "done").inc()
-        return Done(plain, text)
-
-    async def _as_ended(self, conn: Connection, wish: Wish) -> Outcome:
-        """The outcome that another task of the same owner wrote down first; raises IllegalTransition without one."""
-        found = await store.lock_intent(conn, wish.key)
-        ended = None if found is None else _ended(found)
-        if ended is None:
-            raise store.IllegalTransition(f"{wish.action.name} of {wish.key.run_id} has an answer nobody waits for.")
-        return ended
-
-    async def _end_failed(self, wish: Wish, go: Go, error: str) -> Outcome:
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            if not await store.end_attempt(conn, go.attempt, "failed", error=error):
-                return await self._as_ended(conn, wish)
-            await store.move(conn, go.intent, IntentState.FAILED, outcome=error, cause="rejected_by_receiver")
-            await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
-            await self._tell(conn, wish, go, "effect.failed", {"error": error})
-        self._metrics.effects.labels(wish.action.name, "failed").inc()
-        return Failed(error)
-
-    async def _end_unsent(self, wish: Wish, go: Go, why: str) -> None:
-        """Nothing happened at the other side: the same approval covers the next attempt."""
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            await store.end_attempt(conn, go.attempt, "unsent", error=why)
-            await store.reopen(conn, go.intent)
-            await self._tell(conn, wish, go, "attempt.unsent", {"error": why})
-        self._metrics.effects.labels(wish.action.name, "unsent").inc()
-
-    async def _mark_in_doubt(self, wish: Wish, go: Go, why: str) -> None:
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            first = await store.enter_doubt(conn, go.intent, go.attempt, why)
-            if first:
-                await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
-                await self._tell(conn, wish, go, "effect.in_doubt", {"error": why})
-        if first:
-            self._metrics.in_doubt.labels(wish.action.name).inc()
-
-    async def _ask_again_later(self, wish: Wish, text: str) -> Parked:
-        async with self._database.transaction() as conn:
-            await wish.caller.guard.fence(conn)
-            found = await store.lock_intent(conn, wish.key)
-            assert found is not None
-            await self.ask_again(conn, wish.caller.run_id)
-        kind = "in_doubt" if found.intent.state is IntentState.IN_DOUBT else "delivery"
-        return Parked(kind, found.intent.intent_id, text)
-
-    async def _tell(self, conn: Connection, wish: Wish, go: Go, event: str, detail: Mapping[str, Any]) -> None:
-        await audit.append(
-            conn,
-            wish.caller.workspace,
-            event,
-            actor=audit.CODE,
-            subject=_subject(go.intent, attempt_id=go.attempt.attempt_id),
-            detail={"attempt": go.attempt.number, "digest": go.intent.digest, **detail},
-        )
-
-
-class WindowClosed(CountersignError):
-    """The process was paused past its attempt's window, so it did not send."""
-
-
-class _Sending:
-    """Sends the committed bytes once, unless the window has closed by any clock."""
-
-    def __init__(
-        self, connector: Connector, outbound: Outbound, clock: Clock, *, left: timedelta, since: Moment
-    ) -> None:
-        self._connector = connector
-        self._outbound = outbound
-        self._clock = clock
-        self._left = left
-        self._since = since
-        self._is_begun = False
-        self._reply: Reply | None = None
-
-    async def send(self) -> Reply:
-        """The other side's answer, the same however often it is asked for; raises WindowClosed, never sends late."""
-        if self._reply is not None:
-            return self._reply
-        if self._is_begun:
-            raise OutcomeUnknown("a handler asked to send again after its call had failed")
-        monotonic = timedelta(seconds=self._clock.monotonic() - self._since.monotonic)
-        remaining = self._left - max(monotonic, self._clock.now() - self._since.wall)
-        # A frozen process wakes up with its window gone; half of it is kept for the call itself.
-        if remaining < self._left / 2:
-            raise WindowClosed("this process was paused too long to send safely")
-        self._is_begun = True
-        self._reply = await self._connector.send(self._outbound, timeout=remaining)
-        return self._reply
-
-
-class _Found:
-    """Answers with what the other side's own record says of an earlier sending."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    async def send(self) -> Reply:
-        """The answer of the effect that had already happened."""
-        return self._reply
-
-
-def _ended(stored: store.StoredIntent) -> Done | Failed | Declined | None:
-    match stored.intent.state:
-        case IntentState.DONE:
-            return Done(stored.result or {}, stored.outcome)
-        case IntentState.FAILED:
-            return Failed(stored.outcome)
-        case IntentState.REFUSED | IntentState.CANCELLED:
-            return Declined(stored.cause, stored.outcome)
-        case _:
-            return None
-
-
-def _subject(intent: Intent, **more: str | None) -> dict[str, Any]:
-    return {
-        "run_id": intent.key.run_id,
-        "step": intent.key.step,
-        "intent_id": intent.intent_id,
-        "revision": intent.revision,
-        "action": intent.record.action,
-        **{name: value for name, value in more.items() if value is not None},
-    }

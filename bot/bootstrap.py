@@ -204,7 +204,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         schedules=schedules,
         fires=Fires(
             schedules,
-            _runs_for_fires(runs, dispatcher, workflows, rules),
+            _runs_for_fires(_Starting(runs, dispatcher, workflows, rules, metrics)),
             times=cron_times,
             clock=clock,
             metrics=metrics,
@@ -243,40 +243,58 @@ def _surroundings(gateway: Gateway, make_context: Callable[[Run, RunGuard], RunC
     return Surroundings(make_context=make_context, is_settled=is_settled, on_ended=gateway.cancel_run)
 
 
-def _runs_for_fires(runs: RunStore, dispatcher: Dispatcher, workflows: Workflows, rules: Callable[[], Rules]) -> Runs:
+@dataclass(frozen=True)
+class _Starting:
+    """What starting a run for a schedule needs."""
+
+    runs: RunStore
+    dispatcher: Dispatcher
+    workflows: Workflows
+    rules: Callable[[], Rules]
+    metrics: Metrics
+
+
+def _runs_for_fires(given: _Starting) -> Runs:
     async def start(conn: Connection, fire: Fire) -> str:
-        schedule = fire.schedule
-        workflow = workflows.get(schedule.workflow)
-        if workflow is None:
-            raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
-        if not rules().team.may_start(schedule.owner):
-            raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
-        run_id = new_run_id()
-        request = Request(
-            workspace=schedule.workspace,
-            enterprise=rules().team.enterprise,
-            requester=schedule.owner,
-            origin="schedule",
-            workflow=schedule.workflow,
-            text=schedule.text,
-            delivery_id=fire.delivery_id,
-        )
-        made = await runs.create(
-            conn,
-            request,
-            conversation=_thread_of_its_own(schedule.conversation),
-            workflow_version=workflow.version,
-            run_id=run_id,
+        workflow = _startable(given, fire)
+        run_id, request = new_run_id(), _request_of(given, fire)
+        conversation = _thread_of_its_own(fire.schedule.conversation)
+        made = await given.runs.create(
+            conn, request, conversation=conversation, workflow_version=workflow.version, run_id=run_id
         )
         if not made:
             raise Refused("This fire started its run before, so it starts no second one.")
-        await dispatcher.wake(run_id, conn)
+        await given.dispatcher.wake(run_id, conn)
+        given.metrics.runs_started.labels(workflow.name, request.origin).inc()
         return run_id
 
     async def still_running(conn: Connection, run_id: str) -> bool:
-        return await runs.goes_on(conn, RunId(run_id))
+        return await given.runs.goes_on(conn, RunId(run_id))
 
     return Runs(start=start, still_running=still_running)
+
+
+def _startable(given: _Starting, fire: Fire) -> Workflow:
+    schedule = fire.schedule
+    workflow = given.workflows.get(schedule.workflow)
+    if workflow is None:
+        raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
+    if not given.rules().team.may_start(schedule.owner):
+        raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
+    return workflow
+
+
+def _request_of(given: _Starting, fire: Fire) -> Request:
+    schedule = fire.schedule
+    return Request(
+        workspace=schedule.workspace,
+        enterprise=given.rules().team.enterprise,
+        requester=schedule.owner,
+        origin="schedule",
+        workflow=schedule.workflow,
+        text=schedule.text,
+        delivery_id=fire.delivery_id,
+    )
 
 
 def _thread_of_its_own(conversation: Conversation) -> Conversation:

@@ -144,7 +144,7 @@ _WANTED = {
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
     "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
     "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed or probeable",
-    "COUNTERSIGN_MODEL_PRICES": "has to be JSON such as {\"gpt-4o-mini\": [0.15, 0.60]}",
+    "COUNTERSIGN_MODEL_PRICES": 'has to be JSON such as {"gpt-4o-mini": [0.15, 0.60]}',
 }
 
 

@@ -6,7 +6,8 @@ from langgraph.types import interrupt
 from pydantic import BaseModel
 
 from actions.action import Catalogue
-from actions.gateway import Caller, Consent, Declined, Done, Failed, Gateway, Guard, Outcome, Parked
+from actions.gateway import Gateway
+from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked
 from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database

@@ -7,8 +7,8 @@ from typing import Any, TypedDict, TypeVar
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from actions.gateway import Declined, Done, Failed, Parked
 from actions.intent import TrustLabel
+from actions.outcome import Declined, Done, Failed, Parked
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
 from graphs.context import RunContext

@@ -278,6 +278,6 @@ def _article(name: str) -> str:
 
 def _wrong(field: str, name: str, low: int, high: int) -> ScheduleInvalid:
     return ScheduleInvalid(
-        f"“{field}” is not {_article(name)} {name} of a cron: use numbers from {low} to {high}, `*`, lists, ranges (`a-b`)"
-        " or steps (`*/n`)."
+        f"“{field}” is not {_article(name)} {name} of a cron: use numbers from {low} to {high}, `*`, lists,"
+        " ranges (`a-b`) or steps (`*/n`)."
     )

@@ -27,18 +27,12 @@ class Child:
 
 
 class ErrorStream:
-    """What a child writes to its standard error: copied to its log, told line by line, its end kept."""
+    """What a child writes to its standard error: copied to its log, and told line by line."""
 
     def __init__(self, reading: int, log: int, tell: Callable[[str], None]) -> None:
         self._reading = reading
         self._log = log
         self._tell = tell
-        self._tail = b""
-
-    @property
-    def tail(self) -> str:
-        """The last 8 kB."""
-        return self._tail.decode(errors="replace").strip()
 
     async def copy(self) -> None:
         """Copy until the other end is closed, then close both descriptors."""

@@ -38,7 +38,8 @@ async def campaign(home: Path, plan: Plan, *, honours_keys: bool) -> Verdict:
     company = Company(home, env={**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": "keyed" if honours_keys else "probeable"})
     try:
         await company.start(*Halting(home, forgetful=plan.forgetful).command)
-        await company.control("payments", honour_keys=honours_keys)
+        # It applies at once and answers a second later: a kill in between leaves no receipt.
+        await company.control("payments", honour_keys=honours_keys, delay_seconds=1.0)
         verdict = await run_campaign(company, plan)
     finally:
         await company.kill_everything()

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from actions.gateway import Done, Parked
 from actions.intent import Origin, TrustLabel
+from actions.outcome import Done, Parked
 from core.db import Database
 from tests.support.clicks import CAMPAIGN, FEW, ask_many, campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA

@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from actions.action import Call, Catalogue, Effect, action
 from actions.approvals import Approvals
+from actions.attempts import LANDING
 from actions.catalogue.payment_refund import Refund
 from actions.connector import EffectClass, OutcomeUnknown
-from actions.gateway import ASK_AGAIN, LANDING, TRIES, Agreed, ArgumentsChanged, Declined, Done, Failed, Gateway, Parked
+from actions.gateway import ASK_AGAIN, TRIES, ArgumentsChanged, Gateway
 from actions.intent import Origin, Record, TrustLabel
+from actions.outcome import Agreed, Declined, Done, Failed, Parked
 from actions.policy import Verdict
 from core.db import DatabaseError, is_fenced
 from graphs.run import RunStopped
@@ -754,6 +756,17 @@ async def test_an_owner_that_lost_the_run_begins_nothing(house):
     assert is_fenced(error.value)
     assert not house.outside.sent
     assert not await house.has_wished(caller)
+
+
+async def test_an_owner_that_lost_the_run_asks_nobody_and_takes_back_nothing(house):
+    caller = await house.caller()
+    await house.asked(caller)
+    await house.next_owner(caller)
+    for late in (house.refund(caller, "120 USD"), house.consent(caller, "120 USD")):
+        with pytest.raises(DatabaseError) as error:
+            await late
+        assert is_fenced(error.value)
+    assert await house.approval_states(caller) == ["pending"]
 
 
 @pytest.mark.parametrize("mode", ["ok", "rejected", "unreachable", "lost_unknown"])

@@ -151,7 +151,6 @@ async def test_the_app_can_do_all_its_work_with_a_role_that_owns_nothing(roles):
         "create or replace function core.audit_refuses() returns trigger language plpgsql as 'begin return new; end'",
         "create or replace function core.now() returns timestamptz language sql as 'select now()'",
         "create table core.mine ()",
-        "grant update on core.audit to public",
         "set role owner_of_core",
         "set session_replication_role = replica",
     ],

@@ -7,7 +7,9 @@ from typing import Any
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from actions.gateway import Gateway, Go, Outcome, Wish
+from actions.attempts import Attempts
+from actions.gateway import Gateway
+from actions.outcome import Go, Outcome, Wish
 from core.db import Connection
 from core.ids import new_id
 from graphs.checkpoints import FencedSaver
@@ -32,7 +34,7 @@ class UnfencedSaver(FencedSaver):
             yield cursor
 
 
-class ForgetfulGateway(Gateway):
+class ForgetfulAttempts(Attempts):
     """Forgets what an earlier process began, and the receiver's key with it: what was cut off is sent anew."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,3 +54,11 @@ class ForgetfulGateway(Gateway):
                 (new_id("key", 26), go.intent.intent_id),
             )
         return await self._end_unsent(wish, go, "forgotten")
+
+
+class ForgetfulGateway(Gateway):
+    """A gateway whose attempts are forgotten by the next process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._attempts = ForgetfulAttempts(self._database, self.ask_again, clock=self._clock, metrics=self._metrics)

@@ -24,8 +24,9 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
-from actions.gateway import Caller, Consent, Gateway, Outcome, Parked
+from actions.gateway import Gateway
 from actions.intent import Origin, Record, TrustLabel
+from actions.outcome import Caller, Consent, Outcome, Parked
 from actions.policy import Policy, Rule, Rules
 from actions.rule_file import read
 from actions.rulebook import Rulebook

@@ -84,7 +84,7 @@ def status_of(run: Run) -> str:
     lines = [run_line(run)]
     lines += [f"Waiting for: {limits.brief(waiting.text, _MOST_LINE)}" for waiting in run.waiting[:_MOST_LISTED]]
     if run.outcome:
-        lines.append(f"Outcome: {limits.brief(run.outcome, 1000)}")
+        lines.append(f"Outcome: {limits.sentence(run.outcome, 1000)}")
     return "\n".join(lines)
 
 

@@ -225,7 +225,7 @@ def _closing_text(view: ApprovalView) -> str:
     if view.state != ApprovalState.PENDING:
         return f"{decision_line(view)} {outcome_line(view)}".strip()
     votes = f"{_votes(view)}, expires {limits.plain_instant(view.expires_at)}."
-    return f"{_name(view.who)} may decide; {votes}"
+    return f"Who may decide: {_name(view.who)}. {votes}"
 
 
 # Modals

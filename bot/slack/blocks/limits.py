@@ -24,6 +24,7 @@ MOST_RICH_TEXT = 12_000
 _MODAL_BYTES = 250_000
 _CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
+_NAMED = re.compile(r"&lt;@([UW][A-Z0-9]{2,30})&gt;(?= rejected it[.:])")
 # Cc control, Cf format (bidi, zero-width, tags), Cs/Co/Cn unusable, Zl/Zp line separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Looks like nothing, or changes the look of its neighbour, though its category says letter or mark.
@@ -68,6 +69,11 @@ def brief(text: str, most: int) -> str:
         size += len(escaped(shown[kept]))
         kept += 1
     return escaped(shown[:kept].rstrip()) + "…"
+
+
+def sentence(text: str, most: int) -> str:
+    """As `brief`, but whoever rejected something is shown by name; any other mention in it may be somebody's trick."""
+    return _NAMED.sub(r"<@\1>", brief(text, most))
 
 
 def cut(text: str, most: int) -> str:

@@ -76,7 +76,7 @@ def _step_line(number: int, step: StepView) -> str:
     more = _note(step)
     if not more and step.state is StepState.PLANNED and step.who:
         more = f"{step.who} must agree"
-    tail = f" — {limits.brief(more, _MOST_NOTE)}" if more else ""
+    tail = f" — {limits.sentence(more, _MOST_NOTE)}" if more else ""
     return f"{number}. {_STEP[step.state]} · {limits.brief(step.summary, _MOST_NOTE)}{tail}"
 
 
@@ -114,7 +114,7 @@ def _unsaid(run: Run) -> list[str]:
 
 def _outcome(run: Run) -> str:
     # One sentence a line, as the report says it in the conversation; here they follow one another.
-    return limits.brief(" ".join(run.outcome.split("\n")), 1000)
+    return limits.sentence(" ".join(run.outcome.split("\n")), 1000)
 
 
 def _figures(run: Run) -> list[str]:
@@ -156,7 +156,7 @@ def _text(run: Run) -> str:
     said = f" ({limits.brief(run.request.text, 100)})" if run.request.text else ""
     parts = [f"{label}{limits.brief(run.workflow, 100)} for {whom}{said}: {state_words(run)}."]
     if run.plan_summary:
-        parts.append(f"Plan: {limits.brief(run.plan_summary, 300)}")
+        parts.append(f"Plan: {limits.brief(run.plan_summary, 300)}.")
     if run.state is RunState.WAITING:
         parts += [f"Waiting for: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:3]]
     if run.outcome:

@@ -104,3 +104,11 @@ def test_the_sentences_of_an_outcome_follow_one_another() -> None:
     message = run_card(run_with(state=RunState.DONE, outcome="The order is returned.\nThe money is refunded."))
     assert "The order is returned. The money is refunded." in shown(message)
     assert "The order is returned. The money is refunded." in message.text
+
+
+def test_whoever_rejected_a_step_is_shown_by_name_and_nobody_else_is() -> None:
+    said = "#W1002: not refunded. <@U0BEN> rejected it: ask <@U0ADA>"
+    message = run_card(run_with(state=RunState.REFUSED, outcome=said))
+    for text in (message.text, shown(message)):
+        assert "<@U0BEN> rejected it: ask " in text
+        assert "<@U0ADA>" not in text

@@ -1,0 +1,137 @@
+"""What a wish for an effect is made of, and what it can come to."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from actions import store
+from actions.action import AnyAction
+from actions.connector import Connector
+from actions.intent import Intent, IntentKey, IntentState
+from actions.policy import Decision
+from core.db import Connection
+from core.ids import RunId
+from core.outbox import Conversation
+
+
+class Guard(Protocol):
+    """Keeps a late owner of a run from writing."""
+
+    async def fence(self, conn: Connection) -> None:
+        """Fail the transaction when the run has a newer owner."""
+        ...
+
+    async def may_start(self, conn: Connection) -> None:
+        """Like fence, and raise when the run has been told to stop: nothing new may begin."""
+        ...
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf an effect is wished for, and where people hear of it."""
+
+    run_id: RunId
+    workspace: str
+    workflow: str
+    requester: str
+    conversation: Conversation
+    guard: Guard
+
+
+@dataclass(frozen=True)
+class Done:
+    """The effect has happened; `result` is the action's typed result as JSON."""
+
+    result: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The run must wait: for people, for a delivery, or until an unknown outcome is settled."""
+
+    kind: Literal["approval", "delivery", "in_doubt"]
+    subject_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Declined:
+    """The effect will not happen, and this is the true cause: denied, rejected, expired or cancelled."""
+
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The other side refused definitely; nothing happened there."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Policy and people permit it, as far as is known now; nothing has been sent."""
+
+
+Outcome = Done | Parked | Declined | Failed
+Consent = Agreed | Parked | Declined
+Wake = Callable[[RunId, Connection, datetime | None], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller wants, resolved and judged, before any row is touched."""
+
+    action: AnyAction
+    connector: Connector
+    caller: Caller
+    key: IntentKey
+    revision: store.NewRevision
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One instant by both of this process's clocks."""
+
+    wall: datetime
+    monotonic: float
+
+
+@dataclass(frozen=True)
+class Go:
+    """An attempt is committed: send now, or first settle what an earlier one left behind."""
+
+    intent: Intent
+    attempt: store.Attempt
+    is_new: bool
+    since: Moment
+    """Before the attempt's window was reckoned: whatever passes after it counts against the window."""
+
+
+def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
+    """The outcome that the ledger has, or None while it has none."""
+    match stored.intent.state:
+        case IntentState.DONE:
+            return Done(stored.result or {}, stored.outcome)
+        case IntentState.FAILED:
+            return Failed(stored.outcome)
+        case IntentState.REFUSED | IntentState.CANCELLED:
+            return Declined(stored.cause, stored.outcome)
+        case _:
+            return None
+
+
+def subject_of(intent: Intent, **more: str | None) -> dict[str, Any]:
+    """The intent as audit events name it."""
+    return {
+        "run_id": intent.key.run_id,
+        "step": intent.key.step,
+        "intent_id": intent.intent_id,
+        "revision": intent.revision,
+        "action": intent.record.action,
+        **{name: value for name, value in more.items() if value is not None},
+    }
