@@ -153,12 +153,14 @@ class Runner:
 
 
 def _has_ended(found: StateSnapshot) -> bool:
-    return found.created_at is not None and not found.next
+    # Not `next`: a node whose results are stored is no longer in it, though the step they belong to may not be.
+    return found.created_at is not None and not found.tasks
 
 
 def _is_interrupted_midway(found: StateSnapshot) -> bool:
-    """True when a node neither finished nor waits: its process died, or it failed."""
-    return bool(found.next) and any(not task.interrupts and task.result is None for task in found.tasks)
+    """True when a node neither finished nor waits, or all have finished and the step has not: the process died."""
+    unfinished = any(not task.interrupts and task.result is None for task in found.tasks)
+    return unfinished or bool(found.tasks and not found.next)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,15 @@ async def test_the_doctor_finds_nothing_wrong_and_says_what_stands_in(company: C
         assert finding in out
 
 
+async def test_a_second_up_or_a_reset_is_refused_and_what_runs_goes_on(company: Company) -> None:
+    for verb in ("up", "reset"):
+        code, _, refusal = await company.countersign(verb)
+        assert code == 78
+        assert "is in use. Stop what uses it (another `make up`?)" in refusal
+    assert await company.is_ready()
+    await told(company, RITA, "status", says="The latest runs")
+
+
 async def test_stopped_and_started_again_it_lists_and_knows_the_same(company: Company) -> None:
     running = {name: await company.cli(name) for name in ("runs", "ledger")}
     assert await company.stop() == 0
@@ -118,10 +127,10 @@ async def test_before_the_first_start_there_is_nothing_to_list_and_nothing_wrong
     company = Company(tmp_path / "var")
     try:
         assert await company.countersign("runs") == (0, "Nothing yet.\n", "")
-        code, out, _ = await company.countersign("doctor")
-        assert code == 0, out
-        assert "the first start writes it" in out
-        assert (await company.countersign("reset"))[0] == 0
+        code, out, _ = await company.countersign("audit", "--json")
+        assert (code, json.loads(out)) == (0, [])
+        code, out, _ = await company.countersign("reset")
+        assert (code, out) == (0, "Everything stored here is forgotten. `make up` starts anew.\n")
         assert not (tmp_path / "var").exists()
     finally:
         await company.forget()

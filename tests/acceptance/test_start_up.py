@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.company import SAMPLE
-from tests.support.company import ROOT, Company, open_company
+from actions.action import Catalogue
+from actions.rule_file import PolicyInvalid
+from bot.company import read_company, settle_sample_company
+from tests.support.company import ROOT, Company
 from tests.support.postgres import PostgresServer, new_test_name
 
 REFUSED = 78
@@ -35,29 +38,40 @@ async def refused(home: Path, **env: str) -> AsyncGenerator[tuple[Company, str]]
         await company.close()
 
 
+def company_with(folder: Path, file: str, right: str, wrong: str) -> None:
+    """The sample company's files with one mistake in them."""
+    settle_sample_company(folder)
+    text = (folder / file).read_text()
+    assert right in text
+    (folder / file).write_text(text.replace(right, wrong, 1))
+
+
+async def test_a_mistake_in_the_policy_stops_everything_and_is_told_once(tmp_path: Path) -> None:
+    company_with(tmp_path / "var" / "company", "policy.yml", "verdict: allow", "verdict: alow")
+    async with refused(tmp_path / "var") as (_, said):
+        (sentence,) = [line.split("countersign: ")[1] for line in said.splitlines() if "countersign: " in line]
+        assert re.match(r"policy\.yml line \d+: rule refund-small: verdict: 'alow' is not one of", sentence)
+        assert "refused its configuration, so everything is stopped." in said
+        assert "is ready" not in said
+
+
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "says"),
     [
-        ("policy.yml", "verdict: allow", "verdict: alow", "rule refund-small: verdict: 'alow' is not one of"),
         ("policy.yml", "expect: allow\n    by: refund-small", "expect: deny", "a refund of exactly 50 USD runs alone"),
+        ("policy.yml", "version: 1", "version: [", "policy.yml line"),
         ("team.yml", "roles: [auditor]", "roles: [king]", "king"),
         ("rulebook.yml", "statuses: [delivered]", "statuses: []", "delivered-only"),
     ],
 )
-async def test_a_mistake_in_the_companys_files_is_named_with_file_line_and_reason(
+def test_a_mistake_in_any_of_the_companys_files_is_named_with_file_line_and_reason(
     tmp_path: Path, file: str, right: str, wrong: str, says: str
 ) -> None:
-    home = tmp_path / "var"
-    (home / "company").mkdir(parents=True)
-    text = (SAMPLE / file).read_text()
-    assert right in text
-    (home / "company" / file).write_text(text.replace(right, wrong, 1))
-    async with refused(home) as (_, said):
-        (sentence,) = {line.split("countersign: ")[1] for line in said.splitlines() if "countersign: " in line}
-        assert sentence.startswith(f"{file} line ")
-        assert says in sentence
-        assert "refused its configuration, so everything is stopped." in said
-        assert "is ready" not in said
+    company_with(tmp_path, file, right, wrong)
+    with pytest.raises(PolicyInvalid) as refusal:
+        read_company(tmp_path, Catalogue.scan())
+    assert re.match(rf"{file} line \d+: ", str(refusal.value))
+    assert says in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +122,6 @@ async def test_a_port_in_use_is_named_with_what_it_was_meant_for(tmp_path: Path,
         assert "set COUNTERSIGN_PORT to a free one" in refusal
 
 
-async def test_a_second_up_in_the_same_home_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    async with open_company(tmp_path / "var") as company:
-        code, _, refusal = await company.countersign("reset")
-        assert code == REFUSED
-        assert "is in use. Stop what uses it" in refusal
-        code, _, refusal = await company.countersign("up")
-        assert code == REFUSED
-        assert "is in use. Stop what uses it (another `make up`?)" in refusal
-        assert await company.is_ready()
-        assert await company.stop() == 0
-        assert (await company.countersign("reset"))[0] == 0
-        assert not (tmp_path / "var").exists()
-
-
 async def test_a_file_in_the_place_of_the_home_is_named(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("something else")
     code, _, refusal = await Company(tmp_path / "var").countersign("up")
@@ -161,19 +161,9 @@ def test_a_home_that_may_not_be_written_is_named_with_who_may_not(tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        (
-            "postgresql://app:very-secret@127.0.0.1:9/countersign",
-            "Postgres at 127.0.0.1:9/countersign cannot be reached",
-        ),
-        ("very-secret", "DATABASE_URL is no address of a Postgres."),
-    ],
-)
-async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
-    tmp_path: Path, url: str, says: str
-) -> None:
+async def test_a_database_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql://app:very-secret@127.0.0.1:9/countersign"
+    says = "Postgres at 127.0.0.1:9/countersign cannot be reached"
     async with refused(tmp_path / "var", DATABASE_URL=url) as (company, said):
         assert says in said
         assert "very-secret" not in said
@@ -181,6 +171,13 @@ async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
         assert code == REFUSED
         assert says in refusal
         assert len(refusal.splitlines()) == 1
+
+
+async def test_an_address_that_is_none_is_not_repeated_for_it_may_hold_a_password(tmp_path: Path) -> None:
+    code, _, refusal = await Company(tmp_path / "var", env={"DATABASE_URL": "very-secret"}).countersign("runs")
+    assert code == REFUSED
+    assert "DATABASE_URL is no address of a Postgres. Write it like postgresql://" in refusal
+    assert "very-secret" not in refusal
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from actions.approval import ApprovalState
+from actions.approvals import _settle
 from actions.intent import Origin, TrustLabel
 from actions.outcome import Done, Parked
 from core.db import Database
@@ -210,6 +212,24 @@ async def test_one_rejection_decides_against_a_quorum(house):
     approval_id = await house.asked(await house.caller())
     await house.answer(approval_id, by=CLEO)
     assert (await house.answer(approval_id, by=DORA, verdict="reject")).state == "rejected"
+
+
+async def test_the_update_that_ends_an_approval_looks_for_itself(house):
+    """The last fence: whatever was checked before it, only what is open, unexpired and shown on the card is ended."""
+    approval_id = await house.asked(await house.caller())
+    click = await house.click_on(approval_id)
+
+    async def settle(click):
+        async with house.database.transaction() as conn:
+            return await _settle(conn, click, ApprovalState.APPROVED)
+
+    assert not await settle(replace(click, revision=2))
+    assert not await settle(replace(click, digest16="0" * 16))
+    await house.pass_time(timedelta(hours=5))
+    assert not await settle(click)
+    await house.pass_time(timedelta(hours=-5))
+    assert await settle(click)
+    assert not await settle(click)
 
 
 @pytest.mark.campaign

@@ -5,8 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from actions.action import Catalogue
 from actions.approval import (
@@ -66,35 +64,48 @@ def test_who_it_is_comes_before_what_it_is_about():
     assert refusal.word == "other_workspace"
 
 
-@given(
-    team_id=st.sampled_from(["T1", "T2", ""]),
-    slack_team=st.sampled_from(["T1", "T2", ""]),
-    enterprise=st.sampled_from([None, "E1"]),
-    facts=st.fixed_dictionaries({name: st.booleans() for name in ("is_bot", "deleted", "guest", "stranger")}),
-    clicked=st.sampled_from(["U1", "U2", "UADMIN", "UASKED", "UNOBODY"]),
-    known_as=st.sampled_from(["same", "U2", "none"]),
-    tier=st.integers(1, 3),
-    voted=st.booleans(),
-    elapsed=st.booleans(),
-    revision=st.sampled_from([1, 2]),
-)
-def test_only_the_one_right_combination_decides(
-    team_id, slack_team, enterprise, facts, clicked, known_as, tier, voted, elapsed, revision
-):
-    click = replace(CLICK, team_id=team_id, enterprise_id=enterprise, user_id=clicked, revision=revision)
-    standing = replace(STANDING, user_id=clicked if known_as == "same" else known_as, team_id=slack_team, **facts)
-    votes = {clicked: "approve"} if voted else {}
-    approval = replace(OPEN, approvers=Approvers(tier=tier), votes=votes, elapsed=elapsed)
-    may = refusal_of(click, None if known_as == "none" else standing, TEAM, approval) is None
-    assert may == (
-        (team_id, slack_team, enterprise, revision) == ("T1", "T1", None, 1)
-        and not any(facts.values())
-        and (known_as == "same" or known_as == clicked)
-        and clicked in {"U1", "U2"}
-        and PEOPLE[clicked].tier >= tier
-        and not voted
-        and not elapsed
-    )
+#: Each is one thing that is not as it must be: what of the click, of Slack's word on the person, of the approval.
+WRONG = {
+    "clicked elsewhere": ({"team_id": "T2"}, {}, {}),
+    "clicked nowhere": ({"team_id": ""}, {}, {}),
+    "clicked in another enterprise": ({"enterprise_id": "E1"}, {}, {}),
+    "of another workspace": ({}, {"team_id": "T2"}, {}),
+    "somebody else": ({}, {"user_id": "U2"}, {}),
+    "a bot": ({}, {"is_bot": True}, {}),
+    "deactivated": ({}, {"deleted": True}, {}),
+    "a guest": ({}, {"guest": True}, {}),
+    "a stranger": ({}, {"stranger": True}, {}),
+    "an older card": ({"revision": 0}, {}, {}),
+    "another digest": ({"digest16": "f" * 16}, {}, {}),
+    "part of the digest": ({"digest16": DIGEST[:8]}, {}, {}),
+    "no digest": ({"digest16": ""}, {}, {}),
+    "too low a tier": ({}, {}, {"approvers": Approvers(tier=2)}),
+    "not an admin": ({}, {}, {"approvers": Approvers(role="admin")}),
+    "not one of those named": ({}, {}, {"approvers": Approvers(people=["U2"])}),
+    "their own wish": ({}, {}, {"requester": "U1"}),
+    "answered before": ({}, {}, {"votes": {"U1": "approve"}}),
+    "too late": ({}, {}, {"elapsed": True}),
+    "decided": ({}, {}, {"state": ApprovalState.APPROVED}),
+}
+
+
+@pytest.mark.parametrize("wrong", [*itertools.combinations(WRONG, 1), *itertools.combinations(WRONG, 2)], ids=", ".join)
+def test_one_thing_that_is_not_as_it_must_be_is_enough_to_refuse(wrong):
+    click, standing, approval = CLICK, STANDING, OPEN
+    for each in wrong:
+        of_click, of_standing, of_approval = WRONG[each]
+        click, standing = replace(click, **of_click), replace(standing, **of_standing)
+        approval = replace(approval, **of_approval)
+    refusal = refusal_of(click, standing, TEAM, approval)
+    assert refusal is not None
+    assert refusal.text
+
+
+def test_in_solo_mode_ones_own_wish_is_no_obstacle():
+    solo = Team(workspace="T1", solo=True, people={"UADMIN": PEOPLE["UADMIN"]})
+    click, standing = replace(CLICK, user_id="UADMIN"), replace(STANDING, user_id="UADMIN")
+    approval = replace(OPEN, requester="UADMIN", approvers=Approvers(role="admin"))
+    assert refusal_of(click, standing, solo, approval) is None
 
 
 @pytest.mark.parametrize(

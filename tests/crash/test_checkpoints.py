@@ -1,0 +1,59 @@
+"""A process dies between any two things LangGraph writes: the run goes on from there to its own end."""
+
+from typing import Any
+
+import pytest
+
+from core.db import Database
+from graphs.checkpoints import FencedSaver, OpenSaver
+from graphs.run import RunState
+from graphs.store import RunGuard
+from tests.support.engine import QUICK, Died, assemble
+
+pytest_plugins = ["tests.support.engine_fixtures"]
+
+#: More than the toy's whole walk takes.
+MOST_WRITES = 12
+
+
+class DyingSaver(FencedSaver):
+    """Writes so many times and then no more, as when the process has died."""
+
+    def __init__(self, database: Database, guard: RunGuard, left: int) -> None:
+        super().__init__(database, guard)
+        self._left = left
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Died
+
+    async def aput(self, *args: Any, **kwargs: Any) -> Any:
+        """Store a checkpoint, if still alive."""
+        self._count()
+        return await super().aput(*args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """Store what a node gave, if still alive."""
+        self._count()
+        await super().aput_writes(*args, **kwargs)
+
+
+@pytest.mark.parametrize("written", range(MOST_WRITES))
+async def test_a_run_cut_off_after_any_write_of_its_checkpoints_comes_to_its_own_end(
+    engine_database: Database, written: int
+) -> None:
+    dying = assemble(engine_database, QUICK, open_saver=_dying_after(written))
+    next_owner = assemble(engine_database, QUICK)
+    run_id = await next_owner.start("plain")
+    try:
+        await dying.runner.advance(run_id)
+    except Died:
+        await next_owner.runner.advance(run_id)
+
+    run = await next_owner.run(run_id)
+    assert (run.state, run.outcome) == (RunState.DONE, "All done.")
+
+
+def _dying_after(written: int) -> OpenSaver:
+    return lambda database, guard: DyingSaver(database, guard, written)
