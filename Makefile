@@ -13,7 +13,7 @@ up: install
 
 test: install-dev
 	$(BIN)/python -m tests.support.chromium
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 campaign: install-dev
 	COUNTERSIGN_CAMPAIGN=full $(BIN)/pytest -m campaign

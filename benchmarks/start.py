@@ -63,7 +63,7 @@ def environment(folder: Path) -> dict[str, str]:
         probe.bind(("127.0.0.1", 0))
         port = min(probe.getsockname()[1], 65000)
     caches = {"PIP_CACHE_DIR": str(folder / "pip"), "UV_CACHE_DIR": str(folder / "uv")}
-    return {**kept, **caches, "COUNTERSIGN_PORT": str(port)}
+    return {**kept, **caches, "COUNTERSIGN_PORT": str(port), "COUNTERSIGN_HOME": str(folder / "var")}
 
 
 def measured(clone: Path, env: dict[str, str]) -> float:

@@ -20,7 +20,11 @@ class Settings(BaseSettings):
     """Everything that may differ between two installations."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_file=".env",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Field(Path("var"), validation_alias="COUNTERSIGN_HOME")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.request import urlopen
 
 from bot.company import settle_sample_company
@@ -99,6 +100,10 @@ async def running_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Sto
     yield Stores(await postgres.start(), "", [])
 
 
+#: All that this installation ever writes into its home, and so all that a reset may remove.
+_OURS = ("company", "log", "sandbox", "valkey", "postgres", "valkey.lock", "postgres.lock", "workspace.db*")
+
+
 async def reset(settings: Settings, clock: Clock) -> None:
     """Forget what the embedded servers, the local workspace and the sandbox have stored; raises when they run."""
     require_free_ports(settings)
@@ -107,8 +112,20 @@ async def reset(settings: Settings, clock: Clock) -> None:
         return
     await EmbeddedValkey(home, clock=clock).forget()
     await EmbeddedPostgres(home, clock=clock).forget()
-    with using(home):
-        shutil.rmtree(home)
+    remove_ours(home)
+
+
+def remove_ours(home: Path) -> None:
+    """Remove what an installation writes into its home, and the folder if nothing else stands in it."""
+    for path in [path for name in _OURS for path in home.glob(name)]:
+        with using(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    if not any(home.iterdir()):
+        with using(home):
+            home.rmdir()
 
 
 def _children(settings: Settings, stores: Stores) -> list[Child]:

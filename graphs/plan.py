@@ -42,3 +42,6 @@ class NoPlan(Exception):
         super().__init__(text)
         self.text = text
         self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.text} (rule {self.rule})" if self.rule else self.text

@@ -96,8 +96,7 @@ def _ended(state: Walked, how: RunState, text: str) -> Walked:
 
 
 def _no_plan(state: Walked, error: NoPlan) -> Walked:
-    named = f" (rule {error.rule})" if error.rule else ""
-    return _ended(state, RunState.REFUSED, f"{error.text}{named}")
+    return _ended(state, RunState.REFUSED, str(error))
 
 
 def _gather(walk: Walk) -> Node:

@@ -1,10 +1,10 @@
 -- Time, what we owe people, and what can never be altered.
 
--- Every query asks core.now(). Only a database whose name contains "test" can shift it.
+-- Every query asks core.now(). Only a database whose name begins with "test_" can shift it.
 create table core.clock_shift (
   only_row boolean primary key default true check (only_row),
   shift interval not null,
-  constraint only_in_test_databases check (current_database() like '%test%')
+  constraint only_in_test_databases check (starts_with(current_database(), 'test_'))
 );
 
 create function core.now() returns timestamptz language sql stable as $$

@@ -202,7 +202,7 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
         except NoPlan as error:
             if not facts["sweep"]:
                 raise
-            notes.append(f"{one.order_id} ({one.said_by}) is left out: {error.text}")
+            notes.append(f"{one.order_id} ({one.said_by}) is left out: {error}")
     if not steps:
         raise NoPlan("\n".join(["Nothing can be refunded.", *notes]))
     orders = list(dict.fromkeys(step.group for step in steps))

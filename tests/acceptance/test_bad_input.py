@@ -181,7 +181,7 @@ async def test_a_rejection_without_a_reason_is_asked_for_one_and_tells_it(compan
     assert missing["error"] == "view_has_errors"
     values = {"reason": {"reason.text": "The chair was fine when it left us."}}
     assert (await company.act("submit", **{"as": BEN}, view_id=view["id"], values=values))["ok"]
-    shown = await company.approval_card(card["run"], state="Rejected")
+    shown = await company.approval_card(card["run"], state="] Rejected:")
     assert "The chair was fine when it left us." in shown["text"]
     assert f"<@{BEN}>" in shown["text"]
     ended = await company.run_card(containing=card["order"], state="Outcome")

@@ -13,10 +13,11 @@ import pytest_asyncio
 from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
 from core.clock import SystemClock
 from tests.support.asking import rows, told
-from tests.support.company import ADA, BEN, GENERAL, RETURNS, RITA, ROOT, Company, Json, open_company
+from tests.support.company import ADA, BEN, RITA, ROOT, Company, Json, open_company
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+APPROVALS = "C0APPROVALS"
 DAILY = "returns every weekday at 09:00: sweep"
 
 
@@ -72,8 +73,8 @@ async def test_a_due_time_starts_one_sweep_with_three_schedulers_one_of_them_kil
         if _seconds_to_the_minute() < 15:
             await asyncio.sleep(_seconds_to_the_minute())
         added = [
-            await told(company, RITA, "schedule add returns every minute: sweep", says="`sch_", channel=channel)
-            for channel in (RETURNS, GENERAL)
+            await told(company, RITA, f"schedule add returns every minute: {what}", says="`sch_")
+            for what in ("sweep", "#W1001 water bottle")
         ]
         await asyncio.sleep(_seconds_to_the_minute())
         doomed.kill()
@@ -86,29 +87,29 @@ async def test_a_due_time_starts_one_sweep_with_three_schedulers_one_of_them_kil
 
 
 async def _small_ones_ran_alone_larger_ones_wait_and_forbidden_ones_are_named(company: Company) -> None:
-    async def both_done() -> list[Json] | None:
-        log = [each["order_id"] for each in await company.refunds()]
-        return log if {"#W1005", "#W1006"} <= set(log) else None
+    asked = await company.until(lambda: _asked(company), "the larger requests wait")
+    assert set(asked) == {"#W1007", "#W1010"}
+    assert await _refunded(company) == ["#W1001", "#W1005", "#W1006"]
 
-    refunded = await company.until(both_done, "the small requests are refunded")
-    assert sorted(refunded) == ["#W1005", "#W1006"]
-    waiting = await company.until(lambda: _waiting(company), "the larger requests wait")
-    assert {"#W1007", "#W1010"} == waiting
-    shown = str([await _everything_in(company, channel) for channel in (RETURNS, GENERAL)])
-    assert "#W1008 (request RR-1004) is left out" in shown
-    assert "delivered-only" in shown
-    assert "#W1009 names no items" in shown
-
-
-async def _everything_in(company: Company, channel: str) -> list[Json]:
-    opened = await company.messages(channel=channel)
-    return [each for card in opened for each in await company.messages(channel=channel, thread=card["ts"])]
+    for card in asked.values():
+        assert (await company.click(BEN, card, "approval.approve"))["ok"]
+    swept = await company.run_card(containing="#W1007", state="✅ done")
+    assert await _refunded(company) == ["#W1001", "#W1005", "#W1006", "#W1007", "#W1010"]
+    told_at_the_end = str(await company.messages(thread=swept["ts"]))
+    assert "#W1008 (request RR-1004) is left out" in told_at_the_end
+    assert "(rule delivered-only)" in told_at_the_end
+    assert "#W1009 names no items; somebody must read it" in told_at_the_end
 
 
-async def _waiting(company: Company) -> set[str] | None:
-    pending = [each["summary"] for each in await rows(company, "approvals") if each["state"] == "pending"]
-    found = {order for text in pending for order in re.findall(r"#W\d+", text)}
+async def _asked(company: Company) -> dict[str, Json] | None:
+    """The approval card of each order that waits, in the channel of approvals; None until there are two."""
+    cards = [each for each in await company.messages(channel=APPROVALS) if "Approval needed" in each["text"]]
+    found = {order: card for card in cards for order in re.findall(r"for order (#W\d+)", card["text"])}
     return found if len(found) == 2 else None
+
+
+async def _refunded(company: Company) -> list[str]:
+    return sorted(each["order_id"] for each in await company.refunds())
 
 
 async def _scheduled_runs(company: Company) -> list[Json]:

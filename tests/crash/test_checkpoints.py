@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from graphs.checkpoints import FencedSaver, OpenSaver
+from core.ids import RunId
+from graphs.checkpoints import FencedSaver
 from graphs.run import RunState
 from graphs.store import RunGuard
-from tests.support.engine import QUICK, Died, assemble
+from tests.support.engine import QUICK, Died, Engine, assemble
 
 pytest_plugins = ["tests.support.engine_fixtures"]
 
@@ -43,17 +44,34 @@ class DyingSaver(FencedSaver):
 async def test_a_run_cut_off_after_any_write_of_its_checkpoints_comes_to_its_own_end(
     engine_database: Database, written: int
 ) -> None:
-    dying = assemble(engine_database, QUICK, open_saver=_dying_after(written))
-    next_owner = assemble(engine_database, QUICK)
-    run_id = await next_owner.start("plain")
-    try:
-        await dying.runner.advance(run_id)
-    except Died:
-        await next_owner.runner.advance(run_id)
+    engine = assemble(engine_database, QUICK)
+    run_id = await engine.start("plain")
+    await _cut_off(engine, run_id, written)
 
-    run = await next_owner.run(run_id)
+    run = await engine.run(run_id)
     assert (run.state, run.outcome) == (RunState.DONE, "All done.")
 
 
-def _dying_after(written: int) -> OpenSaver:
-    return lambda database, guard: DyingSaver(database, guard, written)
+@pytest.mark.parametrize("written", range(MOST_WRITES))
+async def test_a_run_cut_off_after_any_write_since_its_answer_goes_on_from_the_answer(
+    engine_database: Database, written: int
+) -> None:
+    engine = assemble(engine_database, QUICK)
+    run_id = await engine.start("asking")
+    await engine.runner.advance(run_id)
+    for number in (1, 2):
+        await engine.settle(run_id, number)
+    await engine.wake(run_id)
+    await _cut_off(engine, run_id, written)
+
+    run = await engine.run(run_id)
+    assert (run.state, run.outcome) == (RunState.DONE, "All done.")
+
+
+async def _cut_off(engine: Engine, run_id: RunId, written: int) -> None:
+    """One owner that dies after `written` writes, and one that does not."""
+    dying = assemble(engine.database, QUICK, open_saver=lambda database, guard: DyingSaver(database, guard, written))
+    try:
+        await dying.runner.advance(run_id)
+    except Died:
+        await engine.runner.advance(run_id)

@@ -175,7 +175,7 @@ def _is_card(message: Json) -> bool:
 
 async def listed(company: Company, name: str) -> list[dict[str, Any]]:
     """All rows of one listing of the command line."""
-    settings = Settings(home=company.home, database_url=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings.model_validate({"COUNTERSIGN_HOME": company.home, "DATABASE_URL": None})
     return await rows_of(name, settings, SystemClock(), limit=10_000)
 
 

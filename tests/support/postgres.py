@@ -1,6 +1,7 @@
 """Real servers for tests: one embedded Postgres and Valkey a session, a fresh database a test."""
 
 import asyncio
+import fcntl
 import os
 import secrets
 import shutil
@@ -86,9 +87,12 @@ def session_home() -> Generator[Path]:
     """A short-named temporary home; homes left by test sessions that were killed are cleared away first."""
     root = Path(tempfile.gettempdir()) / f"countersign-tests-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
-    for left in root.iterdir():
-        if not Path("/proc", left.name.partition("-")[0]).exists():
-            apart(_forget(left))
+    with (root / ".lock").open("w") as lock:
+        # Test processes that start side by side must not clear the same home away.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in root.iterdir():
+            if left.is_dir() and not Path("/proc", left.name.partition("-")[0]).exists():
+                apart(_forget(left))
     home = root / f"{os.getpid()}-{secrets.token_hex(3)}"
     home.mkdir(mode=0o700)
     try:

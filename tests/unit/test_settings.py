@@ -34,6 +34,12 @@ def test_with_nothing_set_it_runs_locally(read):
     assert settings.secrets() == []
 
 
+def test_variables_that_belong_to_others_are_not_read(read):
+    settings = read(HOME="/somebody", PORT="1", COMMAND="/x", MODEL="other", ADMIN="U1")
+    assert str(settings.home) == "var"
+    assert (settings.port, settings.command, settings.admin) == (8765, "/team", None)
+
+
 def test_with_both_tokens_and_an_admin_it_is_a_real_workspace(read):
     assert not read(**REAL).is_local
 
