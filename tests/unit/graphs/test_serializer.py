@@ -50,13 +50,13 @@ NOT_JSON = [
 ]
 
 
-@pytest.mark.parametrize("value", JSON, ids=repr)
+@pytest.mark.parametrize("value", JSON, ids=lambda value: type(value).__name__)
 def test_json_comes_back_as_it_was(value: Any) -> None:
     serializer = JsonSerializer()
     assert serializer.loads_typed(serializer.dumps_typed(value)) == value
 
 
-@pytest.mark.parametrize("value", NOT_JSON, ids=repr)
+@pytest.mark.parametrize("value", NOT_JSON, ids=lambda value: type(value).__name__)
 def test_what_is_not_json_is_refused_before_it_is_stored(value: Any) -> None:
     with pytest.raises(SerializerRefused):
         JsonSerializer().dumps_typed(value)
