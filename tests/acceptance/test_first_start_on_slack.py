@@ -28,15 +28,15 @@ ADMIN, OTHER = "U0ADA", "U0BEN"
 def settings_for(home: Path, database_url: str, redis_url: str, **changes: str) -> Settings:
     """The settings of an installation on a real Slack."""
     given = {
-        "home": home,
-        "database_url": database_url,
-        "redis_url": redis_url,
-        "slack_bot_token": "xoxb-local",
-        "slack_app_token": "xapp-local",
-        "admin": ADMIN,
-        "health_port": 0,
-        "openai_api_key": None,
-        "openai_base_url": None,
+        "COUNTERSIGN_HOME": home,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SLACK_BOT_TOKEN": "xoxb-local",
+        "SLACK_APP_TOKEN": "xapp-local",
+        "COUNTERSIGN_ADMIN": ADMIN,
+        "COUNTERSIGN_HEALTH_PORT": 0,
+        "OPENAI_API_KEY": None,
+        "OPENAI_BASE_URL": None,
     }
     return Settings.model_validate({**given, **changes})
 
@@ -128,8 +128,8 @@ async def test_beside_a_real_slack_no_sandbox_system_is_registered(
 async def test_beside_the_local_workspace_a_live_connector_is_refused_by_name(
     tmp_path: Path, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_for(tmp_path / "var", database_url, redis_url, slack_bot_token="", slack_app_token="")
-    settings = settings.model_copy(update={"slack_bot_token": None, "slack_app_token": None})
+    settings = settings_for(tmp_path / "var", database_url, redis_url, SLACK_BOT_TOKEN="", SLACK_APP_TOKEN="")
+    settings = settings.model_copy(update={"SLACK_BOT_TOKEN": None, "SLACK_APP_TOKEN": None})
     assert settings.is_local
     settle_sample_company(settings.company)
     rules = read_company(settings.company, Catalogue.scan())
@@ -146,8 +146,8 @@ async def test_beside_the_local_workspace_a_live_connector_is_refused_by_name(
 @pytest.mark.parametrize(
     ("wrong", "named", "not_named"),
     [
-        ({"slack_bot_token": "xoxb-wrong"}, "SLACK_BOT_TOKEN is not accepted", "SLACK_APP_TOKEN"),
-        ({"slack_app_token": "xapp-wrong"}, "SLACK_APP_TOKEN is not accepted", "SLACK_BOT_TOKEN"),
+        ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "SLACK_BOT_TOKEN is not accepted", "SLACK_APP_TOKEN"),
+        ({"SLACK_APP_TOKEN": "xapp-wrong"}, "SLACK_APP_TOKEN is not accepted", "SLACK_BOT_TOKEN"),
     ],
 )
 async def test_a_wrong_token_is_named_before_anything_is_written(

@@ -241,7 +241,7 @@ SENTENCES = [
     ("stop run_none", ["There is no run `run_none`"]),
     ("approvals", ["Nothing waits for you"]),
     ("schedule list", ["There are no schedules yet"]),
-    ("schedule add returns sometime", ["I cannot tell when that is"]),
+    ("schedule add returns sometime", ["I cannot tell when “sometime” is"]),
     ("schedule add nothing every day at 9:00", ["no workflow “nothing”"]),
     ("schedule pause sch_none", ["There is no schedule `sch_none`"]),
     ("<!channel> <@U0ADA>", ["“&lt;!channel&gt;”"]),

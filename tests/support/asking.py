@@ -85,7 +85,7 @@ async def asked_for_approval(company: Company, orders: Orders, *, above: int = 5
 
 async def rows(company: Company, name: str) -> Rows:
     """What `countersign <name> --limit 500` lists, without the price of another process."""
-    settings = Settings.model_validate({"home": company.home, "database_url": None})
+    settings = Settings.model_validate({"COUNTERSIGN_HOME": company.home, "DATABASE_URL": None})
     return await rows_of(name, settings, SystemClock(), limit=500)
 
 
