@@ -25,7 +25,7 @@ from tests.support.local_workspace import People, opened, sample_options
 ADMIN, OTHER = "U0ADA", "U0BEN"
 
 
-def settings_for(home: Path, database_url: str, redis_url: str, **changes: str) -> Settings:
+def settings_for(home: Path, database_url: str, redis_url: str, **changes: str | None) -> Settings:
     """The settings of an installation on a real Slack."""
     given = {
         "COUNTERSIGN_HOME": home,
@@ -128,7 +128,7 @@ async def test_beside_a_real_slack_no_sandbox_system_is_registered(
 async def test_beside_the_local_workspace_a_live_connector_is_refused_by_name(
     tmp_path: Path, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_for(tmp_path / "var", database_url, redis_url, SLACK_BOT_TOKEN="", SLACK_APP_TOKEN="")
+    settings = settings_for(tmp_path / "var", database_url, redis_url, SLACK_BOT_TOKEN=None, SLACK_APP_TOKEN=None)
     settings = settings.model_copy(update={"SLACK_BOT_TOKEN": None, "SLACK_APP_TOKEN": None})
     assert settings.is_local
     settle_sample_company(settings.company)
