@@ -129,7 +129,6 @@ async def test_beside_the_local_workspace_a_live_connector_is_refused_by_name(
     tmp_path: Path, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(tmp_path / "var", database_url, redis_url, SLACK_BOT_TOKEN=None, SLACK_APP_TOKEN=None)
-    settings = settings.model_copy(update={"SLACK_BOT_TOKEN": None, "SLACK_APP_TOKEN": None})
     assert settings.is_local
     settle_sample_company(settings.company)
     rules = read_company(settings.company, Catalogue.scan())
