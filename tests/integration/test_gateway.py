@@ -9,11 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from actions.action import Call, Catalogue, Effect, action
+from actions.admission import ArgumentsChanged
 from actions.approvals import Approvals
 from actions.attempts import LANDING
 from actions.catalogue.payment_refund import Refund
 from actions.connector import EffectClass, OutcomeUnknown
-from actions.gateway import ASK_AGAIN, TRIES, ArgumentsChanged, Gateway
+from actions.gateway import ASK_AGAIN, TRIES, Gateway
 from actions.intent import Origin, Record, TrustLabel
 from actions.outcome import Agreed, Declined, Done, Failed, Parked
 from actions.policy import Verdict

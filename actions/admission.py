@@ -1,0 +1,185 @@
+"""What one wish comes to inside one transaction: written down, asked about, declined, or an attempt committed."""
+
+from collections.abc import Callable
+
+from actions import approvals, store
+from actions.approval import ApprovalState, is_stricter
+from actions.connector import Rejected
+from actions.intent import Intent, IntentState
+from actions.outcome import Agreed, Declined, Go, Moment, Outcome, Parked, Wish, ended_as, subject_of
+from actions.policy import Rules, Verdict
+from actions.wishes import Wishes
+from core import audit
+from core.db import Connection
+from core.errors import CountersignError
+from core.ids import ApprovalId
+from core.outbox import refresh_cards
+
+
+class ArgumentsChanged(CountersignError):
+    """A step asked again with other arguments after something had been sent for it."""
+
+
+class Admission:
+    """Decides under the intent's lock whether an effect may begin; every write is the caller's transaction's."""
+
+    def __init__(self, wishes: Wishes, rules: Callable[[], Rules], moment: Callable[[], Moment]) -> None:
+        self._wishes = wishes
+        self._rules = rules
+        self._moment = moment
+
+    async def take(self, conn: Connection, wish: Wish, *, begin: bool) -> Outcome | Go | Agreed:
+        """How this wish stands now; with `begin`, an attempt is committed where nothing is in the way any more."""
+        await wish.caller.guard.fence(conn)
+        stored = await self._written_down(conn, wish)
+        ended = ended_as(stored)
+        if ended is not None:
+            return ended
+        intent = stored.intent
+        if intent.digest != wish.revision.digest:
+            wish = self._wishes.about_newest(wish, stored)
+        if intent.state is IntentState.PREPARED:
+            return await self._decide(conn, wish, intent, begin=begin)
+        if intent.state is IntentState.AWAITING:
+            return await self._check_approval(conn, wish, intent, begin=begin)
+        since, attempt = self._moment(), await store.open_attempt(conn, intent)
+        assert attempt is not None
+        return Go(intent, attempt, is_new=False, since=since)
+
+    async def _written_down(self, conn: Connection, wish: Wish) -> store.StoredIntent:
+        """The intent under the wish's key, locked: made for this wish, revised by it, or as it was."""
+        found = await store.lock_intent(conn, wish.key)
+        if found is None:
+            await store.insert_intent(conn, self._new_intent(wish), wish.revision)
+            found = await store.lock_intent(conn, wish.key)
+            assert found is not None
+        if found.intent.digest != wish.revision.digest:
+            await self._revise(conn, wish, found.intent)
+            found = await store.lock_intent(conn, wish.key)
+            assert found is not None
+        return found
+
+    def _new_intent(self, wish: Wish) -> store.NewIntent:
+        caller = wish.caller
+        return store.NewIntent(
+            wish.key,
+            caller.workspace,
+            caller.workflow,
+            caller.requester,
+            caller.conversation.to_json(),
+            wish.action.effect,
+            wish.connector.name,
+            wish.connector.sandbox,
+        )
+
+    async def _revise(self, conn: Connection, wish: Wish, intent: Intent) -> None:
+        if await store.had_digest(conn, intent, wish.revision.digest):
+            return
+        if intent.state not in {IntentState.PREPARED, IntentState.AWAITING}:
+            raise ArgumentsChanged(
+                f"Step {wish.key.step} of {wish.key.run_id} asked for {wish.action.name} with other arguments after it"
+                " had begun. Give a changed effect a step of its own."
+            )
+        await store.add_revision(conn, intent, wish.revision)
+        await refresh_cards(conn, "approval", await approvals.last_of(conn, intent))
+
+    async def _decide(self, conn: Connection, wish: Wish, intent: Intent, *, begin: bool) -> Outcome | Go | Agreed:
+        match wish.decision.verdict:
+            case Verdict.DENY:
+                return await self._decline(conn, wish, intent, "denied", " ".join(wish.decision.reasons))
+            case Verdict.REQUIRE_APPROVAL:
+                return await self._ask(conn, wish, intent)
+            case Verdict.ALLOW:
+                return await self._begin(conn, wish, intent, None) if begin else Agreed()
+
+    async def _ask(self, conn: Connection, wish: Wish, intent: Intent) -> Parked:
+        await store.move(conn, intent, IntentState.AWAITING)
+        approval_id = await approvals.ask(conn, intent, wish.decision, wish.caller.conversation)
+        await audit.append(
+            conn,
+            wish.caller.workspace,
+            "approval.asked",
+            actor=audit.CODE,
+            subject=subject_of(intent, approval_id=approval_id),
+            detail={"digest": intent.digest, "decision": wish.decision.to_json()},
+        )
+        return self._parked(wish, approval_id)
+
+    def _parked(self, wish: Wish, approval_id: str) -> Parked:
+        approvers = wish.decision.approvers
+        who = self._rules().team.describe(approvers) if approvers else "an admin"
+        return Parked("approval", approval_id, f"{wish.revision.summary}: waits for {who}")
+
+    async def _check_approval(
+        self, conn: Connection, wish: Wish, intent: Intent, *, begin: bool
+    ) -> Outcome | Go | Agreed:
+        asked = await approvals.latest(conn, intent)
+        match asked.state:
+            case ApprovalState.PENDING:
+                return self._parked(wish, asked.approval_id)
+            case ApprovalState.REJECTED:
+                said = f": {asked.reason}" if asked.reason else "."
+                return await self._decline(conn, wish, intent, "rejected", f"<@{asked.decided_by}> rejected it{said}")
+            case ApprovalState.EXPIRED:
+                text = "Nobody decided in time. That is not a rejection: ask again if it is still needed."
+                return await self._decline(conn, wish, intent, "expired", text)
+            case ApprovalState.SUPERSEDED | ApprovalState.CANCELLED:
+                return await self._decline(conn, wish, intent, "cancelled", "It is no longer asked for.")
+            case ApprovalState.APPROVED:
+                return await self._go_on_approved(conn, wish, intent, asked, begin=begin)
+
+    async def _go_on_approved(
+        self, conn: Connection, wish: Wish, intent: Intent, asked: approvals.Asked, *, begin: bool
+    ) -> Outcome | Go | Agreed:
+        """What ran is what was approved: the digest and the policy are checked again where the attempt begins."""
+        if asked.revision != intent.revision or asked.digest != intent.digest:
+            raise CountersignError(f"The approval of {intent.intent_id} is about other arguments; nothing was sent.")
+        if wish.decision.verdict is Verdict.DENY:
+            return await self._decline(conn, wish, intent, "denied", " ".join(wish.decision.reasons))
+        if is_stricter(wish.decision, asked.decision):
+            await approvals.supersede(conn, asked.approval_id)
+            await store.move(conn, intent, IntentState.PREPARED)
+            return await self._ask(conn, wish, intent)
+        return await self._begin(conn, wish, intent, asked.approval_id) if begin else Agreed()
+
+    async def _decline(self, conn: Connection, wish: Wish, intent: Intent, cause: str, text: str) -> Declined:
+        to = IntentState.CANCELLED if cause == "cancelled" else IntentState.REFUSED
+        await store.move(conn, intent, to, outcome=text, cause=cause)
+        await refresh_cards(conn, "approval", await approvals.last_of(conn, intent))
+        await audit.append(
+            conn,
+            wish.caller.workspace,
+            f"effect.{cause}",
+            actor=audit.CODE,
+            subject=subject_of(intent),
+            detail={"digest": intent.digest, "text": text, "decision": wish.decision.to_json()},
+        )
+        return Declined(cause, text)
+
+    async def _begin(
+        self, conn: Connection, wish: Wish, intent: Intent, approval_id: ApprovalId | None
+    ) -> Outcome | Go:
+        await wish.caller.guard.may_start(conn)
+        try:
+            outbound = wish.connector.request(intent.record, intent.receiver_key)
+        except Rejected as error:
+            return await self._decline(conn, wish, intent, "denied", str(error))
+        since = self._moment()
+        attempt = await store.begin_attempt(
+            conn,
+            intent,
+            window=wish.connector.window,
+            request_sha256=outbound.sha256,
+            policy=(wish.decision.policy_version, wish.decision.verdict),
+            approval_id=approval_id,
+        )
+        await store.move(conn, intent, IntentState.EXECUTING)
+        await audit.append(
+            conn,
+            wish.caller.workspace,
+            "attempt.started",
+            actor=audit.CODE,
+            subject=subject_of(intent, attempt_id=attempt.attempt_id, approval_id=approval_id),
+            detail={"digest": intent.digest, "request_sha256": outbound.sha256, "decision": wish.decision.to_json()},
+        )
+        return Go(intent, attempt, is_new=True, since=since)
