@@ -63,6 +63,8 @@ class Action(Generic[Args, Result]):
     """The argument that says what is acted on."""
     recipient: str | None
     """The argument that says who receives."""
+    customer: str | None
+    """The argument that says on whose account it is, where it is on one customer's."""
 
     def parse(self, args: Mapping[str, Any]) -> Args:
         """`args` as this action's typed arguments; raises ArgumentsInvalid."""
@@ -87,7 +89,7 @@ class Action(Generic[Args, Result]):
         return tuple(name for name in (self.target, self.amount, self.recipient) if name is not None)
 
 
-def action(
+def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by name
     name: str,
     *,
     connector: str,
@@ -97,13 +99,15 @@ def action(
     amount: str | None = None,
     target: str | None = None,
     recipient: str | None = None,
+    customer: str | None = None,
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, amount, target, recipient)
-        named = [*declared.guarded, *_named_in(summary)]
+        fields = (amount, target, recipient, customer)
+        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
+        named = [*declared.guarded, *([customer] if customer else []), *_named_in(summary)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")

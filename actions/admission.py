@@ -1,13 +1,16 @@
 """What one wish comes to inside one transaction: written down, asked about, declined, or an attempt committed."""
 
 from collections.abc import Callable
+from typing import Any
 
-from actions import approvals, store
+from actions import approvals, history, store
 from actions.approval import ApprovalState, is_stricter
 from actions.connector import Rejected
+from actions.history import Verdicts
 from actions.intent import Intent, IntentState
+from actions.judging import Judge, Judged
 from actions.outcome import Agreed, Declined, Go, Moment, Outcome, Parked, Wish, ended_as, subject_of
-from actions.policy import Rules, Verdict
+from actions.policy import Decision, Rules, Verdict
 from actions.wishes import Wishes
 from core import audit
 from core.db import Connection
@@ -23,8 +26,11 @@ class ArgumentsChanged(CountersignError):
 class Admission:
     """Decides under the intent's lock whether an effect may begin; every write is the caller's transaction's."""
 
-    def __init__(self, wishes: Wishes, rules: Callable[[], Rules], moment: Callable[[], Moment]) -> None:
+    def __init__(
+        self, wishes: Wishes, judge: Judge, rules: Callable[[], Rules], *, moment: Callable[[], Moment]
+    ) -> None:
         self._wishes = wishes
+        self._judge = judge
         self._rules = rules
         self._moment = moment
 
@@ -39,7 +45,8 @@ class Admission:
         if intent.digest != wish.revision.digest:
             wish = self._wishes.about_newest(wish, stored)
         if intent.state is IntentState.PREPARED:
-            return await self._decide(conn, wish, intent, begin=begin)
+            judged = await self._judge.judge(conn, wish, holding=True)
+            return await self._decide(conn, judged, intent, begin=begin)
         if intent.state is IntentState.AWAITING:
             return await self._check_approval(conn, wish, intent, begin=begin)
         since, attempt = self._moment(), await store.open_attempt(conn, intent)
@@ -83,17 +90,18 @@ class Admission:
         await store.add_revision(conn, intent, wish.revision)
         await refresh_cards(conn, "approval", await approvals.last_of(conn, intent))
 
-    async def _decide(self, conn: Connection, wish: Wish, intent: Intent, *, begin: bool) -> Outcome | Go | Agreed:
+    async def _decide(self, conn: Connection, wish: Judged, intent: Intent, *, begin: bool) -> Outcome | Go | Agreed:
         match wish.decision.verdict:
             case Verdict.DENY:
-                return await self._decline(conn, wish, intent, "denied", " ".join(wish.decision.reasons))
+                return await self._deny(conn, wish, intent)
             case Verdict.REQUIRE_APPROVAL:
                 return await self._ask(conn, wish, intent)
             case Verdict.ALLOW:
                 return await self._begin(conn, wish, intent, None) if begin else Agreed()
 
-    async def _ask(self, conn: Connection, wish: Wish, intent: Intent) -> Parked:
+    async def _ask(self, conn: Connection, wish: Judged, intent: Intent) -> Parked:
         await store.move(conn, intent, IntentState.AWAITING)
+        await self._note(conn, wish, intent)
         approval_id = await approvals.ask(conn, intent, wish.decision, wish.caller.conversation)
         await audit.append(
             conn,
@@ -103,10 +111,10 @@ class Admission:
             subject=subject_of(intent, approval_id=approval_id),
             detail={"digest": intent.digest, "decision": wish.decision.to_json()},
         )
-        return self._parked(wish, approval_id)
+        return self._parked(wish, wish.decision, approval_id)
 
-    def _parked(self, wish: Wish, approval_id: str) -> Parked:
-        approvers = wish.decision.approvers
+    def _parked(self, wish: Wish, decision: Decision, approval_id: str) -> Parked:
+        approvers = decision.approvers
         who = self._rules().team.describe(approvers) if approvers else "an admin"
         return Parked("approval", approval_id, f"{wish.revision.summary}: waits for {who}")
 
@@ -116,7 +124,7 @@ class Admission:
         asked = await approvals.latest(conn, intent)
         match asked.state:
             case ApprovalState.PENDING:
-                return self._parked(wish, asked.approval_id)
+                return self._parked(wish, asked.decision, asked.approval_id)
             case ApprovalState.REJECTED:
                 said = f": {asked.reason}" if asked.reason else "."
                 return await self._decline(conn, wish, intent, "rejected", f"<@{asked.decided_by}> rejected it{said}")
@@ -134,15 +142,31 @@ class Admission:
         """What ran is what was approved: the digest and the policy are checked again where the attempt begins."""
         if asked.revision != intent.revision or asked.digest != intent.digest:
             raise CountersignError(f"The approval of {intent.intent_id} is about other arguments; nothing was sent.")
-        if wish.decision.verdict is Verdict.DENY:
-            return await self._decline(conn, wish, intent, "denied", " ".join(wish.decision.reasons))
-        if is_stricter(wish.decision, asked.decision):
+        judged = await self._judge.judge(conn, wish, holding=True)
+        if judged.decision.verdict is Verdict.DENY:
+            return await self._deny(conn, judged, intent)
+        if is_stricter(judged.decision, asked.decision):
             await approvals.supersede(conn, asked.approval_id)
             await store.move(conn, intent, IntentState.PREPARED)
-            return await self._ask(conn, wish, intent)
-        return await self._begin(conn, wish, intent, asked.approval_id) if begin else Agreed()
+            return await self._ask(conn, judged, intent)
+        return await self._begin(conn, judged, intent, asked.approval_id) if begin else Agreed()
 
-    async def _decline(self, conn: Connection, wish: Wish, intent: Intent, cause: str, text: str) -> Declined:
+    async def _note(self, conn: Connection, wish: Judged, intent: Intent) -> None:
+        decision = wish.decision
+        noted = Verdicts(
+            decision.policy_version, decision.verdict, decision.rules, decision.reasons, wish.considered.to_json()
+        )
+        await history.note_judgement(conn, intent, wish.subject, noted)
+
+    async def _deny(self, conn: Connection, wish: Judged, intent: Intent) -> Declined:
+        await self._note(conn, wish, intent)
+        return await self._decline(
+            conn, wish, intent, "denied", " ".join(wish.decision.reasons), decision=wish.decision.to_json()
+        )
+
+    async def _decline(
+        self, conn: Connection, wish: Wish, intent: Intent, cause: str, text: str, **detail: Any
+    ) -> Declined:
         to = IntentState.CANCELLED if cause == "cancelled" else IntentState.REFUSED
         await store.move(conn, intent, to, outcome=text, cause=cause)
         await refresh_cards(conn, "approval", await approvals.last_of(conn, intent))
@@ -152,12 +176,12 @@ class Admission:
             f"effect.{cause}",
             actor=audit.CODE,
             subject=subject_of(intent),
-            detail={"digest": intent.digest, "text": text, "decision": wish.decision.to_json()},
+            detail={"digest": intent.digest, "text": text, **detail},
         )
         return Declined(cause, text)
 
     async def _begin(
-        self, conn: Connection, wish: Wish, intent: Intent, approval_id: ApprovalId | None
+        self, conn: Connection, wish: Judged, intent: Intent, approval_id: ApprovalId | None
     ) -> Outcome | Go:
         await wish.caller.guard.may_start(conn)
         try:
@@ -173,6 +197,8 @@ class Admission:
             policy=(wish.decision.policy_version, wish.decision.verdict),
             approval_id=approval_id,
         )
+        await history.note_attempt(conn, attempt.attempt_id, wish.subject, wish.considered.amount)
+        await self._note(conn, wish, intent)
         await store.move(conn, intent, IntentState.EXECUTING)
         await audit.append(
             conn,

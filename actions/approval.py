@@ -211,6 +211,8 @@ def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[s
     typed = None if action is None else _typed(action, args)
     shown: list[tuple[str, str]] = []
     for key, value in args.items():
+        if value is None:
+            continue
         best = getattr(typed, key, value)
         text = ", ".join(map(str, cast(list[Any], value))) if isinstance(value, list) else str(best)
         shown.append((key.replace("_", " "), text))

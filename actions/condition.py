@@ -1,18 +1,24 @@
 """What policy looks at, and the conditions a rule may put; one that cannot be told is neither true nor false."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from actions.rule_file import Amount
+from actions.exchange import Exchange
+from actions.rule_file import Amount, misplaced
 from actions.team import Role
+from actions.window import Counts, Finding, Hours, Sums, Tally, Window
 from core.money import Money
+
+__all__ = ["Conditions", "Considered", "Finding", "is_named"]
 
 
 @dataclass(frozen=True)
 class Considered:
-    """One effect that somebody wants, as policy sees it; an empty text or set means that it is not known."""
+    """One effect that somebody wants, as policy sees it; an empty text or set, or None, means that it is not known."""
 
     action: str
     effect: str
@@ -23,14 +29,48 @@ class Considered:
     amount: Money | None
     unendorsed: tuple[str, ...]
     """Target, amount or recipient that come from outside and that no trusted record endorses."""
+    label: str = ""
+    """The lowest trust label among target, amount and recipient."""
+    at: datetime | None = None
+    first_time_recipient: bool | None = None
+    """True when no earlier effect of this action reached this recipient."""
+    near_limit: bool | None = None
+    """True when several recent effects stayed just under a limit."""
+    windows: Mapping[Window, Tally] = field(default_factory=dict[Window, Tally])
+    """What the ledger says of each window that the rules ask about; one that is missing is not known."""
+
+    def to_json(self) -> dict[str, Any]:
+        """This as plain data, as it is kept with a decision."""
+        plain = {
+            name: getattr(self, name) for name in ("action", "effect", "connector", "sandbox", "workflow", "label")
+        }
+        return {
+            **plain,
+            "requester_roles": sorted(self.requester_roles),
+            "amount": None if self.amount is None else [self.amount.minor, self.amount.currency],
+            "unendorsed": list(self.unendorsed),
+            "at": None if self.at is None else self.at.isoformat(),
+            "first_time_recipient": self.first_time_recipient,
+            "near_limit": self.near_limit,
+            "windows": [[*window.to_json(), *tally.to_json()] for window, tally in self.windows.items()],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Considered":
+        """What `to_json` wrote down."""
+        names = ("action", "effect", "connector", "sandbox", "workflow", "label", "first_time_recipient", "near_limit")
+        return cls(
+            **{name: data[name] for name in names},
+            requester_roles=frozenset(data["requester_roles"]),
+            amount=None if data["amount"] is None else Money(*data["amount"]),
+            unendorsed=tuple(data["unendorsed"]),
+            at=None if data["at"] is None else datetime.fromisoformat(data["at"]),
+            windows={Window.from_json(entry[:3]): Tally.from_json(entry[3:]) for entry in data["windows"]},
+        )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Whether one condition holds (None: it cannot be told), in words."""
-
-    holds: bool | None
-    words: str
+def _as_names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class Conditions(BaseModel):
@@ -40,18 +80,69 @@ class Conditions(BaseModel):
 
     amount_at_most: Amount | None = None
     amount_above: Amount | None = None
+    currency: (
+        Annotated[list[Annotated[str, Field(pattern="^[A-Z]{3}$")]], BeforeValidator(_as_names), Field(min_length=1)]
+        | None
+    ) = None
+    count: Counts = []
+    sum: Sums = []
     workflow: str | None = None
     connector: str | None = None
     requester_role: Role | None = None
     unendorsed: bool | None = None
+    label: Literal["operator", "member", "external"] | None = None
+    first_time_recipient: bool | None = None
+    near_limit: bool | None = None
+    hours: Hours | None = None
+    outside_hours: Hours | None = None
     sandbox: bool | None = None
 
-    def findings(self, considered: Considered) -> Iterator[Finding]:
+    @model_validator(mode="after")
+    def _can_hold(self) -> Self:
+        low, high = self.amount_above, self.amount_at_most
+        if low is not None and high is not None and low.currency == high.currency and low >= high:
+            raise misplaced(f"no amount is above {low} and at most {high}. Correct one.", "amount_above")
+        return self
+
+    @property
+    def limits(self) -> Iterator[tuple[tuple[str | int, ...], Money]]:
+        """Every amount of money written here, with its place."""
+        for name in ("amount_at_most", "amount_above"):
+            limit: Money | None = getattr(self, name)
+            if limit is not None:
+                yield (name,), limit
+        for position, each in enumerate(self.sum):
+            for name in ("above", "at_most"):
+                limit = getattr(each, name)
+                if limit is not None:
+                    yield ("sum", position, name), limit
+
+    def windows(self, covers: str) -> Iterator[Window]:
+        """The windows these conditions look at, for a rule that covers these actions."""
+        for each in (*self.count, *self.sum):
+            yield each.window(covers)
+
+    def findings(self, considered: Considered, covers: str, exchange: Exchange) -> Iterator[Finding]:
         """What each written condition finds."""
+        yield from self._about_money(considered, exchange)
+        for count in self.count:
+            yield count.finding(considered.windows.get(count.window(covers)))
+        for total in self.sum:
+            yield total.finding(considered.windows.get(total.window(covers)), considered.amount, exchange)
+        yield from self._about_source(considered)
+        yield from self._about_time_and_habit(considered)
+
+    def _about_money(self, considered: Considered, exchange: Exchange) -> Iterator[Finding]:
         if self.amount_at_most is not None:
-            yield _against(considered.amount, self.amount_at_most, above=False)
+            yield _against(considered.amount, self.amount_at_most, exchange, above=False)
         if self.amount_above is not None:
-            yield _against(considered.amount, self.amount_above, above=True)
+            yield _against(considered.amount, self.amount_above, exchange, above=True)
+        if self.currency is not None:
+            known = considered.amount
+            words = "the currency is not known" if known is None else f"the currency is {known.currency}"
+            yield Finding(None if known is None else known.currency in self.currency, words)
+
+    def _about_source(self, considered: Considered) -> Iterator[Finding]:
         if self.workflow is not None:
             yield is_named("the workflow", considered.workflow, self.workflow)
         if self.connector is not None:
@@ -61,9 +152,25 @@ class Conditions(BaseModel):
         if self.unendorsed is not None:
             words = "a value comes from outside and is not endorsed" if considered.unendorsed else "all is endorsed"
             yield Finding(bool(considered.unendorsed) == self.unendorsed, words)
+        if self.label is not None:
+            yield is_named("the lowest trust label", considered.label, self.label)
         if self.sandbox is not None:
             words = "the connector only pretends" if considered.sandbox else "the connector is a real one"
             yield Finding(considered.sandbox == self.sandbox, words)
+
+    def _about_time_and_habit(self, considered: Considered) -> Iterator[Finding]:
+        if self.first_time_recipient is not None:
+            words = {None: "whether this recipient is new is not known", True: "this recipient is new"}
+            found = considered.first_time_recipient
+            yield _is(found, self.first_time_recipient, words.get(found, "this recipient is known"))
+        if self.near_limit is not None:
+            words = {None: "how close recent amounts came to a limit is not known", True: "recent amounts hug a limit"}
+            found = considered.near_limit
+            yield _is(found, self.near_limit, words.get(found, "recent amounts keep away from the limits"))
+        if self.hours is not None:
+            yield self.hours.finding(considered.at, inside=True)
+        if self.outside_hours is not None:
+            yield self.outside_hours.finding(considered.at, inside=False)
 
 
 def is_named(what: str, found: str, wanted: str) -> Finding:
@@ -73,13 +180,19 @@ def is_named(what: str, found: str, wanted: str) -> Finding:
     return Finding(found == wanted, f"{what} is {found}")
 
 
-def _against(amount: Money | None, limit: Money, *, above: bool) -> Finding:
+def _is(found: bool | None, wanted: bool, words: str) -> Finding:
+    return Finding(None if found is None else found is wanted, words)
+
+
+def _against(amount: Money | None, limit: Money, exchange: Exchange, *, above: bool) -> Finding:
     if amount is None:
         return Finding(None, f"the amount is not known, so the limit of {limit} cannot be checked")
-    if amount.currency != limit.currency or amount.minor < 0:
+    converted = exchange.in_base(amount)
+    if converted is None or converted.currency != limit.currency or amount.minor < 0:
         return Finding(None, f"{amount} cannot be compared with the limit of {limit}")
-    exceeds = amount > limit
-    return Finding(exceeds is above, f"{amount} is {'above' if exceeds else 'at most'} {limit}")
+    exceeds = converted > limit
+    shown = f"{amount}" if amount.currency == limit.currency else f"{amount} (worth {converted})"
+    return Finding(exceeds is above, f"{shown} is {'above' if exceeds else 'at most'} {limit}")
 
 
 def _has_role(roles: frozenset[str], wanted: str) -> Finding:

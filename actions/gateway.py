@@ -12,6 +12,7 @@ from actions.approval import ApprovalState
 from actions.attempts import Attempts
 from actions.connector import Connector
 from actions.intent import Origin
+from actions.judging import Judge
 from actions.outcome import (
     Agreed,
     Caller,
@@ -57,9 +58,10 @@ class Gateway:
         self._wake = wake
         self._clock = clock
         self._metrics = metrics
-        self._wishes = Wishes(catalogue, connectors, rules, metrics)
+        self._wishes = Wishes(catalogue, connectors)
+        self._judge = Judge(rules, metrics)
         self._attempts = Attempts(database, self.ask_again, clock=clock, metrics=metrics)
-        self._admission = Admission(self._wishes, rules, self._attempts.moment)
+        self._admission = Admission(self._wishes, self._judge, rules, moment=self._attempts.moment)
 
     async def perform(
         self,
@@ -98,13 +100,15 @@ class Gateway:
         wish = self._wishes.make(name, args, step=step, caller=caller, origins=origins, evidence=evidence)
         if isinstance(wish, Declined):
             return wish
-        if wish.decision.verdict is Verdict.ALLOW:
+        async with self._database.connection() as conn:
+            judged = await self._judge.judge(conn, wish, holding=False)
+        if judged.decision.verdict is Verdict.ALLOW:
             return Agreed()
         async with self._database.transaction() as conn:
             found = await self._admission.take(conn, wish, begin=False)
         return found if isinstance(found, Parked | Declined) else Agreed()
 
-    def preview(
+    async def preview(
         self, name: str, args: BaseModel, *, caller: Caller, origins: Mapping[str, Origin] | None = None
     ) -> Decision:
         """What policy says to this wish, without writing anything."""
@@ -112,7 +116,8 @@ class Gateway:
         if isinstance(wish, Declined):
             version = self._rules().version
             return Decision(Verdict.DENY, ("built-in:unregistered",), (wish.text,), None, timedelta(0), None, version)
-        return wish.decision
+        async with self._database.connection() as conn:
+            return (await self._judge.judge(conn, wish, holding=False)).decision
 
     def only_pretends(self, names: Iterable[str]) -> bool:
         """True when every one of these actions reaches a sandbox and nothing else."""

@@ -9,7 +9,6 @@ from actions import store
 from actions.action import AnyAction
 from actions.connector import Connector
 from actions.intent import Intent, IntentKey, IntentState
-from actions.policy import Decision
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation
@@ -83,14 +82,13 @@ Wake = Callable[[RunId, Connection, datetime | None], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the caller wants, resolved and judged, before any row is touched."""
+    """What the caller wants, validated and resolved, before any row is touched."""
 
     action: AnyAction
     connector: Connector
     caller: Caller
     key: IntentKey
     revision: store.NewRevision
-    decision: Decision
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,24 @@
 """Decides what may run alone, what asks a person, and what never runs; the strictest rule wins."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from actions.condition import Conditions, Considered, Finding, is_named
+from actions.condition import Considered
+from actions.exchange import Exchange, Rate
+from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Role, Team
-from core.money import Money
+from actions.window import Per, Tally, Window, as_list
 
+__all__ = ["Approvers", "Considered", "Decision", "Policy", "Rule", "Rules", "Verdict", "decide", "needs_of"]
 
-class Verdict(StrEnum):
-    """What policy says about one effect, from loose to strict."""
-
-    ALLOW = "allow"
-    REQUIRE_APPROVAL = "require_approval"
-    DENY = "deny"
-
-    @property
-    def strictness(self) -> int:
-        """How strict: a larger number wins."""
-        return list(Verdict).index(self)
-
+Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 UNNAMED = "built-in:unnamed"
 UNTRUSTED = "built-in:untrusted"
@@ -37,12 +28,6 @@ ERROR = "built-in:error"
 #: What the built-in rules ask goes to an admin: every team has one.
 _ADMIN = Approvers(role="admin")
 _USUAL_EXPIRY = timedelta(hours=4)
-
-
-def _pattern(value: str) -> str:
-    if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
-        raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
-    return value
 
 
 @dataclass(frozen=True)
@@ -85,77 +70,6 @@ class Decision:
         )
 
 
-@dataclass(frozen=True)
-class _Match:
-    """One rule that speaks about the effect."""
-
-    rule: str
-    verdict: Verdict
-    reason: str
-    approvers: Approvers | None
-    expires_in: timedelta | None = None
-
-
-class Rule(BaseModel):
-    """One condition with a verdict."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
-    because: Annotated[str, Field(min_length=1, max_length=300)]
-    """The reason, as a sentence for the people who read the card."""
-    action: Annotated[str, AfterValidator(_pattern)]
-    effect: Literal["read", "reversible", "irreversible"] | None = None
-    when: Conditions = Conditions()
-    verdict: Verdict
-    approvers: Approvers | None = None
-    expires_in: Duration | None = None
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.verdict is not Verdict.REQUIRE_APPROVAL:
-            for name in ("approvers", "expires_in"):
-                if getattr(self, name) is not None:
-                    raise misplaced(f"a rule that says {self.verdict} asks nobody. Remove {name}.", name)
-        if self.verdict is Verdict.ALLOW and self.when.unendorsed:
-            reason = "what untrusted text chose never runs alone. Write require_approval or deny."
-            raise misplaced(reason, "verdict")
-        low, high = self.when.amount_above, self.when.amount_at_most
-        if low is not None and high is not None and low.currency == high.currency and low >= high:
-            raise misplaced(f"no amount is above {low} and at most {high}. Correct one.", "when", "amount_above")
-        return self
-
-    def covers(self, action: str) -> bool:
-        """True when this rule is about the action called `action`."""
-        if self.action.endswith("*"):
-            return action.startswith(self.action[:-1])
-        return action == self.action
-
-    def match(self, considered: Considered) -> _Match | None:
-        """What this rule says about the effect, or None when it does not match.
-
-        A condition that cannot be told counts against the effect: an allow rule then does not match, a stricter
-        one does.
-        """
-        if not self.covers(considered.action):
-            return None
-        findings = list(self.when.findings(considered))
-        if self.effect is not None:
-            findings.append(is_named("the effect", considered.effect, self.effect))
-        outcomes = {finding.holds for finding in findings}
-        if False in outcomes or (None in outcomes and self.verdict is Verdict.ALLOW):
-            return None
-        return _Match(self.id, self.verdict, self._reason(findings), self._asked, self.expires_in)
-
-    @property
-    def _asked(self) -> Approvers | None:
-        return (self.approvers or Approvers()) if self.verdict is Verdict.REQUIRE_APPROVAL else None
-
-    def _reason(self, findings: list[Finding]) -> str:
-        words = "; ".join(finding.words for finding in findings)
-        return f"{self.because.rstrip('.')} ({self.id}{': ' if words else ''}{words})."
-
-
 class ApprovalDefaults(BaseModel):
     """How approvals are asked for where a rule does not say otherwise."""
 
@@ -164,6 +78,25 @@ class ApprovalDefaults(BaseModel):
     expires_in: Duration = _USUAL_EXPIRY
     channel: ChannelId | None = None
     """The channel that sees every approval card besides the conversation."""
+
+
+class Before(BaseModel):
+    """What an in-file test says of the earlier effects of one window."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per: Per
+    within: Duration
+    count: Annotated[int, Field(ge=0, strict=True)] = 0
+    sum: Amount | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """The same in the form in which the ledger tells it."""
+        return Tally(self.count, () if self.sum is None else (self.sum,))
+
+
+Befores = Annotated[list[Before], BeforeValidator(as_list)]
 
 
 class Given(BaseModel):
@@ -179,9 +112,21 @@ class Given(BaseModel):
     requester_roles: frozenset[Role] = frozenset()
     amount: Amount | None = None
     unendorsed: list[str] = []
+    label: Literal["", "operator", "member", "external"] = ""
+    at: datetime | None = None
+    first_time_recipient: bool | None = None
+    near_limit: bool | None = None
+    before: Befores = []
 
-    def considered(self) -> Considered:
-        """The same effect in the form in which the gateway puts it."""
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.at is not None and self.at.tzinfo is None:
+            raise misplaced("a time needs its zone. Write such as 2026-05-04T12:00:00+02:00.", "at")
+        return self
+
+    def considered(self, windows: frozenset[Window] = frozenset()) -> Considered:
+        """The same effect in the form in which the gateway puts it, with what is told of these windows."""
+        told = {(each.per, each.within): each.tally for each in self.before}
         return Considered(
             action=self.action,
             effect=self.effect,
@@ -191,6 +136,11 @@ class Given(BaseModel):
             requester_roles=self.requester_roles,
             amount=self.amount,
             unendorsed=tuple(self.unendorsed),
+            label=self.label,
+            at=self.at,
+            first_time_recipient=self.first_time_recipient,
+            near_limit=self.near_limit,
+            windows={each: told[each.per, each.within] for each in windows if (each.per, each.within) in told},
         )
 
 
@@ -212,8 +162,10 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1]
-    base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    """The one currency of all limits; an amount in another one cannot be judged and asks."""
+    base_currency: Currency
+    """The one currency of all limits."""
+    rates: dict[Currency, Rate] = {}
+    """What one unit of another currency is worth; an amount in one that is not here cannot be judged and asks."""
     approvals: ApprovalDefaults = ApprovalDefaults()
     rules: list[Rule]
     tests: list[InFileTest] = []
@@ -225,12 +177,18 @@ class Policy(BaseModel):
             if rule.id in seen:
                 raise misplaced(f"two rules are called {rule.id!r}. Rename one.", "rules", position, "id")
             seen.add(rule.id)
-            for name in ("amount_at_most", "amount_above"):
-                limit: Money | None = getattr(rule.when, name)
-                if limit is not None and limit.currency != self.base_currency:
+            for place, limit in rule.when.limits:
+                if limit.currency != self.base_currency:
                     reason = f"{limit} is not in the base currency. Write the limit in {self.base_currency}."
-                    raise misplaced(reason, "rules", position, "when", name)
+                    raise misplaced(reason, "rules", position, "when", *place)
+        if self.base_currency in self.rates:
+            raise misplaced(f"{self.base_currency} is the base currency and needs no rate. Remove it.", "rates")
         return self
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """How other currencies compare with the base currency."""
+        return Exchange(self.base_currency, self.rates)
 
 
 @dataclass(frozen=True)
@@ -242,6 +200,35 @@ class Rules:
     rulebook: Rulebook
     version: str
     """SHA-256 over the canonical form of policy.yml and team.yml, stored with every decision."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be read from the ledger before an action can be judged: only what its own rules ask about."""
+
+    windows: frozenset[Window]
+    first_time: bool
+    near_limit: bool
+
+    @property
+    def history(self) -> bool:
+        """True when earlier effects matter, so that two effects at once must not both be judged by the same past."""
+        return bool(self.windows) or self.first_time
+
+
+def needs_of(policy: Policy, action: str) -> Needs:
+    """What the rules about this action want to know of the past."""
+    rules = [rule for rule in policy.rules if rule.covers(action)]
+    return Needs(
+        windows=frozenset(_windows_of(rules)),
+        first_time=any(rule.when.first_time_recipient is not None for rule in rules),
+        near_limit=any(rule.when.near_limit is not None for rule in rules),
+    )
+
+
+def _windows_of(rules: list[Rule]) -> Iterator[Window]:
+    for rule in rules:
+        yield from rule.when.windows(rule.action)
 
 
 def decide(policy: Policy | None, considered: Considered, version: str) -> Decision:
@@ -257,20 +244,20 @@ def decide(policy: Policy | None, considered: Considered, version: str) -> Decis
         return _refuse(ERROR, reason, version)
 
 
-def _matches(policy: Policy, considered: Considered) -> list[_Match]:
-    found = [match for rule in policy.rules if (match := rule.match(considered)) is not None]
+def _matches(policy: Policy, considered: Considered) -> list[Match]:
+    found = [match for rule in policy.rules if (match := rule.match(considered, policy.exchange)) is not None]
     ask = Verdict.REQUIRE_APPROVAL
     if not found:
         reason = f"No rule of the policy covers this {considered.action}, so an admin decides ({UNNAMED})."
-        found.append(_Match(UNNAMED, ask, reason, _ADMIN))
+        found.append(Match(UNNAMED, ask, reason, _ADMIN))
     if considered.unendorsed:
         names = ", ".join(considered.unendorsed)
         reason = f"Text from outside chose this, and no trusted record endorses it ({UNTRUSTED}: {names})."
-        found.append(_Match(UNTRUSTED, ask, reason, _ADMIN))
+        found.append(Match(UNTRUSTED, ask, reason, _ADMIN))
     return found
 
 
-def _strictest(policy: Policy, matches: list[_Match], version: str) -> Decision:
+def _strictest(policy: Policy, matches: list[Match], version: str) -> Decision:
     verdict = max((match.verdict for match in matches), key=lambda each: each.strictness)
     winners = [match for match in matches if match.verdict is verdict]
     others = [match for match in matches if match.verdict is not verdict]

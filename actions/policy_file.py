@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rfc8785
 
-from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide
+from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
 from actions.rule_file import RuleFile, read
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Team
@@ -73,7 +73,9 @@ def _check_approvers(policy: RuleFile[Policy], position: int, rule: Rule, team: 
 
 
 def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, version: str) -> None:
-    decision = decide(policy.content, test.given.considered(), version)
+    decision = decide(
+        policy.content, test.given.considered(needs_of(policy.content, test.given.action).windows), version
+    )
     if decision.verdict is test.expect and (test.by is None or test.by in decision.rules):
         return
     wanted = test.expect if test.by is None else f"{test.expect} by {test.by}"

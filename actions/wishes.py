@@ -1,34 +1,23 @@
-"""Turns what a run asks for into a wish: validated, resolved and judged by policy, before any row is touched."""
+"""Turns what a run asks for into a wish: validated and resolved, before any row is touched."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from pydantic import BaseModel
 
 from actions import store
-from actions.action import AnyAction, Catalogue
+from actions.action import Catalogue
 from actions.connector import Connector
 from actions.intent import IntentKey, Origin, Record
 from actions.outcome import Caller, Declined, Wish
-from actions.policy import Considered, Rules, decide
-from core.metrics import Metrics
 
 
 class Wishes:
-    """Knows every registered action, the connectors that carry them and the rules in force."""
+    """Knows every registered action and the connectors that carry them."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        connectors: Mapping[str, Connector],
-        rules: Callable[[], Rules],
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, connectors: Mapping[str, Connector]) -> None:
         self._catalogue = catalogue
         self._connectors = connectors
-        self._rules = rules
-        self._metrics = metrics
 
     def only_pretends(self, name: str) -> bool:
         """True when this action reaches a sandbox and nothing else."""
@@ -57,41 +46,11 @@ class Wishes:
         plain = args.model_dump(mode="json")
         typed = action.parse(plain)
         record = Record(action.name, action.version, connector.account, typed.model_dump(mode="json"), caller.requester)
-        rules = self._rules()
-        decision = decide(
-            rules.policy, self._considered(action, connector, caller, plain, origins=origins), rules.version
-        )
-        self._metrics.decisions.labels(action.name, decision.verdict).inc()
         revision = store.NewRevision(record, record.digest(), action.summarise(record.args), origins, evidence or [])
-        return Wish(action, connector, caller, IntentKey(caller.run_id, step), revision, decision)
-
-    def _considered(
-        self,
-        action: AnyAction,
-        connector: Connector,
-        caller: Caller,
-        args: Mapping[str, Any],
-        *,
-        origins: Mapping[str, Origin],
-    ) -> Considered:
-        member = self._rules().team.member(caller.requester)
-        return Considered(
-            action=action.name,
-            effect=action.effect,
-            connector=connector.name,
-            sandbox=connector.sandbox,
-            workflow=caller.workflow,
-            requester_roles=member.roles if member else frozenset(),
-            amount=action.amount_of(args),
-            unendorsed=tuple(name for name in action.guarded if name not in origins or not origins[name].is_trusted),
-        )
+        return Wish(action, connector, caller, IntentKey(caller.run_id, step), revision)
 
     def about_newest(self, wish: Wish, stored: store.StoredIntent) -> Wish:
-        """Asked with an earlier revision's arguments, policy still judges what would be sent: the newest ones."""
-        rules, intent = self._rules(), stored.intent
-        considered = self._considered(
-            wish.action, wish.connector, wish.caller, intent.record.args, origins=stored.origins
-        )
-        decision = decide(rules.policy, considered, rules.version)
+        """Asked with an earlier revision's arguments, what would be sent are the newest ones."""
+        intent = stored.intent
         revision = store.NewRevision(intent.record, intent.digest, intent.summary, stored.origins, [])
-        return replace(wish, revision=revision, decision=decision)
+        return replace(wish, revision=revision)

@@ -39,9 +39,9 @@ class RunContext:
             run.run_id, run.request.workspace, run.workflow, run.request.requester, run.conversation, self.guard
         )
 
-    def preview(self, step: Step) -> Decision:
+    async def preview(self, step: Step) -> Decision:
         """What policy says to this step now, without writing anything."""
-        return self.gateway.preview(step.action, self._args(step), caller=self.caller, origins=step.origin_of())
+        return await self.gateway.preview(step.action, self._args(step), caller=self.caller, origins=step.origin_of())
 
     async def consent(self, step: Step) -> Consent:
         """Ask whoever must agree to this step, if nobody was asked yet, and say how it stands; sends nothing."""

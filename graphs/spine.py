@@ -139,7 +139,7 @@ def _verify(walk: Walk) -> Node:
         if faults:
             text = " ".join(fault.text for fault in faults)
             return _ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
-        decisions = {step.key: context.preview(step) for step in plan.steps}
+        decisions = {step.key: await context.preview(step) for step in plan.steps}
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps.sort(key=lambda step: _group_waits(plan, decisions, step))
         await context.propose(

@@ -19,6 +19,8 @@ class Refund(BaseModel):
     payment_method_id: _Id
     amount: Money
     reason: Annotated[str, Field(max_length=500)]
+    customer_id: _Id | None = None
+    """On whose account it is, as the shop's own record says."""
 
     @field_validator("amount")
     @classmethod
@@ -46,6 +48,7 @@ class Refunded(BaseModel):
     amount="amount",
     target="order_id",
     recipient="payment_method_id",
+    customer="customer_id",
 )
 async def refund_payment(args: Refund, call: Call) -> Refunded:
     """Refund through the payment provider; the result is what the provider says it did."""

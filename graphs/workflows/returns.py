@@ -198,7 +198,7 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
         one = OneReturn.model_validate(data)
         try:
             order, customer = await _records_of(context, one.order_id)
-            steps += _steps(one, _ruled(context, order, customer, one.wish))
+            steps += _steps(one, customer, _ruled(context, order, customer, one.wish))
         except NoPlan as error:
             if not facts["sweep"]:
                 raise
@@ -216,7 +216,7 @@ def _ruled(context: RunContext, order: Order, customer: Customer, wish: ReturnWi
     return ruled
 
 
-def _steps(one: OneReturn, ruled: RefundOrder) -> list[Step]:
+def _steps(one: OneReturn, customer: Customer, ruled: RefundOrder) -> list[Step]:
     """The shop's record first: an order that is already in return stops the refund at the shop itself."""
     reason = _short(one.wish.reason) or "return"
     computed = f"computed by the rulebook, version {ruled.rulebook_version}"
@@ -225,12 +225,19 @@ def _steps(one: OneReturn, ruled: RefundOrder) -> list[Step]:
         "item_ids": (one.label, one.endorsed_by),
         "amount": (TrustLabel.OPERATOR, computed),
         "payment_method_id": (TrustLabel.OPERATOR, "on the record of the order's own customer"),
+        "customer_id": (TrustLabel.OPERATOR, "the order's own customer"),
     }
     asked = [f"The customer asked in {one.said_by}: {reason}"] if one.label is TrustLabel.EXTERNAL else []
     evidence = [*ruled.reasons, *asked]
     order_id, method, amount = one.order_id, ruled.payment_method_id, ruled.amount
-    refund = Refund(order_id=order_id, payment_method_id=method, amount=amount, reason=reason)
-    update = OrderReturn(**dict(refund), item_ids=ruled.item_ids)
+    refund = Refund(
+        order_id=order_id,
+        payment_method_id=method,
+        amount=amount,
+        reason=reason,
+        customer_id=customer.customer_id,
+    )
+    update = OrderReturn(**refund.model_dump(exclude={"customer_id"}), item_ids=ruled.item_ids)
     return [
         _step("return", "order.update", update, one.order_id, origins, evidence),
         _step("refund", "payment.refund", refund, one.order_id, origins, evidence),

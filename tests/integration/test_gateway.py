@@ -278,7 +278,7 @@ async def test_an_action_that_nobody_registered_is_declined_and_says_so(house):
     outcome = await house.gateway.perform("payment.steal", a_refund(), step="s", caller=caller)
     assert isinstance(outcome, Declined)
     assert "payment.steal" in outcome.text
-    decision = house.gateway.preview("payment.steal", a_refund(), caller=caller)
+    decision = await house.gateway.preview("payment.steal", a_refund(), caller=caller)
     assert decision.verdict is Verdict.DENY
     assert "payment.steal" in decision.reasons[0]
 
@@ -817,7 +817,9 @@ def gateway_of(house, actions, *, connectors=None, rules=None):
 
 async def test_preview_writes_nothing(house):
     caller = await house.caller()
-    assert house.gateway.preview("payment.refund", a_refund("100 USD"), caller=caller).verdict is not Verdict.ALLOW
+    assert (
+        await house.gateway.preview("payment.refund", a_refund("100 USD"), caller=caller)
+    ).verdict is not Verdict.ALLOW
     assert not await house.has_wished(caller)
 
 

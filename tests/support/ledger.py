@@ -50,7 +50,7 @@ Mode = Literal["ok", "rejected", "unreachable", "applied_unknown", "lost_unknown
 
 
 #: A refund whose every guarded argument somebody of ours chose.
-ENDORSED = {name: Origin(TrustLabel.MEMBER) for name in ("order_id", "amount", "payment_method_id")}
+ENDORSED = {name: Origin(TrustLabel.MEMBER) for name in ("order_id", "amount", "payment_method_id", "customer_id")}
 
 
 class Died(BaseException):

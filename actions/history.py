@@ -1,0 +1,145 @@
+"""What the ledger says of earlier effects, and what was judged; reads and writes in the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from actions.intent import Intent
+from actions.window import Tally, Window
+from core.db import Connection, jsonb
+from core.ids import AttemptId
+from core.money import Money
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose earlier effects count together with the one that is judged."""
+
+    workspace: str
+    action: str
+    workflow: str
+    requester: str
+    recipient: str | None
+    customer: str | None
+    run_id: str
+    step: str
+
+
+async def hold_still(conn: Connection, workspace: str) -> None:
+    """Let no other effect of this workspace be judged by the same past until this transaction ends."""
+    await conn.execute("select pg_advisory_xact_lock(hashtextextended('actions.history/' || %s, 0))", (workspace,))
+
+
+async def now(conn: Connection) -> datetime:
+    """The instant at which the database judges."""
+    cursor = await conn.execute("select core.now() as now")
+    row = await cursor.fetchone()
+    assert row is not None
+    return row["now"]
+
+
+async def tallies(
+    conn: Connection, windows: frozenset[Window], subject: Subject, at: datetime
+) -> Mapping[Window, Tally]:
+    """What happened, or may have happened, in each window up to `at`, without this subject's own step."""
+    found: dict[Window, Tally] = {}
+    for window in windows:
+        whose = getattr(subject, window.per)
+        if whose:
+            found[window] = await _tally(conn, window, subject, whose=whose, at=at)
+    return found
+
+
+async def _tally(conn: Connection, window: Window, subject: Subject, *, whose: str, at: datetime) -> Tally:
+    cursor = await conn.execute(
+        """
+        select a.currency, count(*) as number, sum(a.amount_minor)::bigint as minor
+        from actions.attempt a join actions.intent i using (intent_id)
+        where a.state in ('executing', 'in_doubt', 'done') and a.started_at > %(at)s - %(within)s
+          and a.started_at <= %(at)s and i.workspace = %(workspace)s
+          and (i.action = %(covers)s or (right(%(covers)s, 1) = '*' and starts_with(i.action, rtrim(%(covers)s, '*'))))
+          and case %(per)s when 'recipient' then a.recipient when 'customer' then a.customer
+                           when 'requester' then i.requester when 'workflow' then i.workflow
+                           else i.workspace end = %(whose)s
+          and (i.run_id, i.step) <> (%(run_id)s, %(step)s)
+        group by a.currency
+        """,
+        {
+            "at": at,
+            "within": window.within,
+            "workspace": subject.workspace,
+            "covers": window.covers,
+            "per": window.per,
+            "whose": whose,
+            "run_id": subject.run_id,
+            "step": subject.step,
+        },
+    )
+    rows = await cursor.fetchall()
+    moved = tuple(Money(row["minor"], row["currency"]) for row in rows if row["currency"] is not None)
+    return Tally(sum(row["number"] for row in rows), moved)
+
+
+async def is_first_time(conn: Connection, subject: Subject, at: datetime) -> bool | None:
+    """True when no earlier effect of this action reached this recipient; None where it has none."""
+    if not subject.recipient:
+        return None
+    cursor = await conn.execute(
+        """
+        select 1 from actions.attempt a join actions.intent i using (intent_id)
+        where a.state = 'done' and a.recipient = %s and i.action = %s and i.workspace = %s and a.started_at <= %s
+          and (i.run_id, i.step) <> (%s, %s)
+        limit 1
+        """,
+        (subject.recipient, subject.action, subject.workspace, at, subject.run_id, subject.step),
+    )
+    return await cursor.fetchone() is None
+
+
+async def note_attempt(conn: Connection, attempt_id: AttemptId, subject: Subject, amount: Money | None) -> None:
+    """Write down what an attempt is about, so that later effects can be judged by it."""
+    await conn.execute(
+        "update actions.attempt set recipient = %s, customer = %s, amount_minor = %s, currency = %s"
+        " where attempt_id = %s",
+        (
+            subject.recipient,
+            subject.customer,
+            None if amount is None else amount.minor,
+            None if amount is None else amount.currency,
+            attempt_id,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """A judgement as it is written down."""
+
+    policy_version: str
+    verdict: str
+    rules: Sequence[str]
+    reasons: Sequence[str]
+    considered: Mapping[str, Any]
+
+
+async def note_judgement(conn: Connection, intent: Intent, subject: Subject, judged: Verdicts) -> None:
+    """Keep the first judgement of this revision, with everything policy looked at; a later one changes nothing."""
+    await conn.execute(
+        """
+        insert into actions.judgement (intent_id, revision, policy_version, verdict, rules, reasons, considered,
+                                       recipient, customer)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (intent_id, revision) do nothing
+        """,
+        (
+            intent.intent_id,
+            intent.revision,
+            judged.policy_version,
+            judged.verdict,
+            jsonb(list(judged.rules)),
+            jsonb(list(judged.reasons)),
+            jsonb(dict(judged.considered)),
+            subject.recipient,
+            subject.customer,
+        ),
+    )

@@ -1,0 +1,97 @@
+"""Judges a wish inside a transaction: reads of the past what the rules ask for, then lets pure policy decide."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actions import history
+from actions.condition import Considered
+from actions.history import Subject
+from actions.intent import Origin, TrustLabel
+from actions.outcome import Wish
+from actions.policy import Decision, Needs, Rules, decide, needs_of
+from core.db import Connection
+from core.metrics import Metrics
+
+#: From what may be trusted least to what may be trusted most.
+_LEAST_FIRST = (TrustLabel.EXTERNAL, TrustLabel.MEMBER, TrustLabel.OPERATOR)
+
+
+@dataclass(frozen=True)
+class Judged(Wish):
+    """A wish with the verdict on it, and what the verdict rests on."""
+
+    decision: Decision
+    considered: Considered
+    subject: Subject
+
+
+class Judge:
+    """Puts a wish before the rules in force, with the past as the caller's transaction sees it."""
+
+    def __init__(self, rules: Callable[[], Rules], metrics: Metrics) -> None:
+        self._rules = rules
+        self._metrics = metrics
+
+    async def judge(self, conn: Connection, wish: Wish, *, holding: bool) -> Judged:
+        """The verdict on this wish now; with `holding`, no rival can be judged by the same past until commit."""
+        rules, subject = self._rules(), subject_of_wish(wish)
+        needs = needs_of(rules.policy, wish.action.name)
+        if holding and needs.history:
+            await history.hold_still(conn, wish.caller.workspace)
+        considered = await self._considered(conn, wish, subject, needs)
+        decision = decide(rules.policy, considered, rules.version)
+        self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
+        return Judged(**vars(wish), decision=decision, considered=considered, subject=subject)
+
+    async def _considered(self, conn: Connection, wish: Wish, subject: Subject, needs: Needs) -> Considered:
+        action, origins = wish.action, wish.revision.origins
+        guarded = {name: origins.get(name) for name in _guarded(wish)}
+        member = self._rules().team.member(wish.caller.requester)
+        at = await history.now(conn)
+        return Considered(
+            action=action.name,
+            effect=action.effect,
+            connector=wish.connector.name,
+            sandbox=wish.connector.sandbox,
+            workflow=wish.caller.workflow,
+            requester_roles=member.roles if member else frozenset(),
+            amount=action.amount_of(wish.revision.record.args),
+            unendorsed=tuple(name for name, origin in guarded.items() if origin is None or not origin.is_trusted),
+            label=_lowest([*guarded.values()]),
+            at=at,
+            first_time_recipient=await history.is_first_time(conn, subject, at) if needs.first_time else None,
+            windows=await history.tallies(conn, needs.windows, subject, at),
+        )
+
+
+def subject_of_wish(wish: Wish) -> Subject:
+    """Whose earlier effects count together with this wish."""
+    caller, action, args = wish.caller, wish.action, wish.revision.record.args
+    return Subject(
+        workspace=caller.workspace,
+        action=action.name,
+        workflow=caller.workflow,
+        requester=caller.requester,
+        recipient=_text(args.get(action.recipient)) if action.recipient else None,
+        customer=_text(args.get(action.customer)) if action.customer else None,
+        run_id=wish.key.run_id,
+        step=wish.key.step,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _guarded(wish: Wish) -> list[str]:
+    """What untrusted text must not choose; whose account it is on counts too, for windows are kept by it."""
+    action = wish.action
+    customer = action.customer
+    named = customer is not None and wish.revision.record.args.get(customer) is not None
+    return [*action.guarded, *([customer] if customer is not None and named else [])]
+
+
+def _lowest(origins: list[Origin | None]) -> str:
+    labels = [TrustLabel.EXTERNAL if origin is None else origin.label for origin in origins]
+    return min(labels, key=_LEAST_FIRST.index).value if labels else ""

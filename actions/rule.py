@@ -1,0 +1,101 @@
+"""One rule: which effects it is about, under which conditions, and what it says of them."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from actions.condition import Conditions, Considered, Finding, is_named
+from actions.exchange import Exchange
+from actions.rule_file import Duration, misplaced
+from actions.team import Approvers
+
+
+class Verdict(StrEnum):
+    """What policy says about one effect, from loose to strict."""
+
+    ALLOW = "allow"
+    REQUIRE_APPROVAL = "require_approval"
+    DENY = "deny"
+
+    @property
+    def strictness(self) -> int:
+        """How strict: a larger number wins."""
+        return list(Verdict).index(self)
+
+
+def _pattern(value: str) -> str:
+    if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
+        raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
+    return value
+
+
+@dataclass(frozen=True)
+class Match:
+    """One rule that speaks about the effect."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+    approvers: Approvers | None
+    expires_in: timedelta | None = None
+
+
+class Rule(BaseModel):
+    """One condition with a verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
+    because: Annotated[str, Field(min_length=1, max_length=300)]
+    """The reason, as a sentence for the people who read the card."""
+    action: Annotated[str, AfterValidator(_pattern)]
+    effect: Literal["read", "reversible", "irreversible"] | None = None
+    when: Conditions = Conditions()
+    verdict: Verdict
+    approvers: Approvers | None = None
+    expires_in: Duration | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.verdict is not Verdict.REQUIRE_APPROVAL:
+            for name in ("approvers", "expires_in"):
+                if getattr(self, name) is not None:
+                    raise misplaced(f"a rule that says {self.verdict} asks nobody. Remove {name}.", name)
+        if self.verdict is Verdict.ALLOW and self.when.unendorsed:
+            reason = "what untrusted text chose never runs alone. Write require_approval or deny."
+            raise misplaced(reason, "verdict")
+        return self
+
+    def covers(self, action: str) -> bool:
+        """True when this rule is about the action called `action`."""
+        if self.action.endswith("*"):
+            return action.startswith(self.action[:-1])
+        return action == self.action
+
+    def match(self, considered: Considered, exchange: Exchange) -> Match | None:
+        """What this rule says about the effect, or None when it does not match.
+
+        A condition that cannot be told counts against the effect: an allow rule then does not match, a stricter
+        one does.
+        """
+        if not self.covers(considered.action):
+            return None
+        findings = list(self.when.findings(considered, self.action, exchange))
+        if self.effect is not None:
+            findings.append(is_named("the effect", considered.effect, self.effect))
+        outcomes = {finding.holds for finding in findings}
+        if False in outcomes or (None in outcomes and self.verdict is Verdict.ALLOW):
+            return None
+        return Match(self.id, self.verdict, self._reason(findings), self._asked, self.expires_in)
+
+    @property
+    def _asked(self) -> Approvers | None:
+        return (self.approvers or Approvers()) if self.verdict is Verdict.REQUIRE_APPROVAL else None
+
+    def _reason(self, findings: list[Finding]) -> str:
+        words = "; ".join(finding.words for finding in findings)
+        return f"{self.because.rstrip('.')} ({self.id}{': ' if words else ''}{words})."
