@@ -7,7 +7,8 @@ from typing import Any
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-from actions.attempts import Attempts
+from actions.attempts import Attempts, _Sending  # pyright: ignore[reportPrivateUsage]
+from actions.connector import Reply
 from actions.gateway import Gateway
 from actions.outcome import Go, Outcome, Wish
 from core.db import Connection
@@ -62,3 +63,13 @@ class ForgetfulGateway(Gateway):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._attempts = ForgetfulAttempts(self._database, self.ask_again, clock=self._clock, metrics=self._metrics)
+
+
+class UnwatchedSending(_Sending):  # pyright: ignore[reportPrivateUsage]
+    """Sends without a look at any clock: a process that stood still past its attempt's window sends late."""
+
+    async def send(self) -> Reply:
+        """The other side's answer, however late it is asked for."""
+        if self._reply is None:
+            self._reply = await self._connector.send(self._outbound, timeout=self._left)
+        return self._reply
