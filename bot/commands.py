@@ -1,6 +1,6 @@
 """What a person may say to the team, parsed: every text has a result, and no result does anything by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -61,6 +61,14 @@ class ChangeSchedule:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A verb that has a desk of its own, with the words after it."""
+
+    verb: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ShowHelp:
     """Tell what can be said."""
 
@@ -90,6 +98,7 @@ Command = (
     | AddSchedule
     | ListSchedules
     | ChangeSchedule
+    | Further
     | ShowHelp
     | Incomplete
     | Unknown
@@ -112,15 +121,17 @@ CHANGES = ("pause", "resume", "remove")
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
 
 
-def parse(text: str) -> Command:
-    """What `text` asks for; never fails and never does anything."""
+def parse(text: str, further: Collection[str] = ()) -> Command:
+    """What `text` asks for, `further` being the verbs with desks of their own; never fails and never does anything."""
     verb, rest = _first_word(text.translate(_STRAIGHT))
     if not verb:
         return ShowHelp()
     reader = _READERS.get(verb.lower())
-    if reader is None:
-        return Unknown(verb, nearest(verb.lower(), list(USAGE)))
-    return reader(rest)
+    if reader is not None:
+        return reader(rest)
+    if verb.lower() in further:
+        return Further(verb.lower(), rest)
+    return Unknown(verb, nearest(verb.lower(), [*USAGE, *further]))
 
 
 def nearest(said: str, known: list[str]) -> str | None:

@@ -1,14 +1,16 @@
 """What is done about each thing a person says or presses; intake writes it down together with the delivery."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from actions.approval import Answer, ApprovalView, Click, Standing
 from bot.commands import (
+    USAGE,
     AddSchedule,
     Ask,
     ChangeSchedule,
     Command,
+    Further,
     Incomplete,
     ListSchedules,
     ShowApprovals,
@@ -20,7 +22,7 @@ from bot.commands import (
     parse,
 )
 from bot.delivery import Delivery
-from bot.intake import Effect
+from bot.intake import Desk, Effect
 from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
@@ -55,6 +57,17 @@ class Directory(Protocol):
         ...
 
 
+class Verb(Protocol):
+    """Knows what to do about one verb that people say."""
+
+    usage: str
+    """How it is said in full, verb included."""
+
+    async def consider(self, delivery: Delivery, text: str) -> Effect:
+        """Look up what is needed for the words after the verb, and give what has to be written."""
+        ...
+
+
 class CommandDesk:
     """Does what people type, after the slash command, our name, or in a direct message."""
 
@@ -66,18 +79,23 @@ class CommandDesk:
         *,
         choose_workflow: ChooseWorkflow,
         command: str,
+        verbs: Mapping[str, Verb] | None = None,
     ) -> None:
         self._runs = runs
         self._schedules = schedules
         self._decisions = decisions
         self._choose_workflow = choose_workflow
         self._command = command
+        self._verbs = dict(verbs or {})
+        self._usages = USAGE | {name: verb.usage for name, verb in self._verbs.items()}
 
     async def consider(self, delivery: Delivery) -> Effect:
         """What has to be written for what was typed."""
-        asked = parse(delivery.text)
+        asked = parse(delivery.text, self._verbs)
         if isinstance(asked, ShowHelp | Incomplete | Unknown):
             return say(self._explain(asked))
+        if isinstance(asked, Further):
+            return await self._verbs[asked.verb].consider(delivery, asked.text)
         if not self._runs.is_ours(delivery):
             starts = isinstance(asked, StartRun | Ask | AddSchedule)
             return say(answers.may_not_start() if starts else answers.may_not_see())
@@ -86,11 +104,11 @@ class CommandDesk:
     def _explain(self, asked: ShowHelp | Incomplete | Unknown) -> str:
         match asked:
             case ShowHelp():
-                return answers.help_text(self._command, self._runs.engine.purposes())
+                return answers.help_text(self._command, self._runs.engine.purposes(), self._usages.values())
             case Incomplete(_, usage):
                 return answers.incomplete(usage, self._command)
             case Unknown(said, nearest):
-                return answers.unknown_verb(said, nearest, self._command)
+                return answers.unknown_verb(said, nearest, self._command, self._usages)
 
     async def _act(self, delivery: Delivery, asked: Command) -> Effect:
         match asked:
@@ -129,9 +147,12 @@ class CommandDesk:
 
 
 class ClickDesk:
-    """Does what people press, on cards and in modals."""
+    """Does what people press, on cards and in modals; `others` has a desk for each further kind of card."""
 
-    def __init__(self, runs: RunDesk, decisions: Decisions, people: Directory) -> None:
+    def __init__(
+        self, runs: RunDesk, decisions: Decisions, people: Directory, *, others: Mapping[str, Desk] | None = None
+    ) -> None:
+        self._others = others or {}
         self._runs = runs
         self._decisions = decisions
         self._people = people
@@ -140,6 +161,9 @@ class ClickDesk:
         """What has to be written for what was pressed; a decision is written by the one place that decides."""
         if delivery.press == STOP:
             return await self._runs.stop(delivery, delivery.value)
+        other = self._others.get(delivery.press.partition(".")[0])
+        if other is not None:
+            return await other.consider(delivery)
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         answer = await self._decisions.decide(_click(delivery), standing)

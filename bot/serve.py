@@ -20,13 +20,17 @@ from bot.sender import Sender
 from bot.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
 from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_slack
 from bot.slack.blocks import answers
+from bot.slack.blocks.approval_card import approval_card
+from bot.slack.blocks.run_card import run_card
 from bot.slack.people import People
-from bot.slack.renderer import Renderer
+from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from core.clock import Clock
 from core.db import DatabaseError
 from core.errors import SettingsInvalid
+from core.ids import RunId
 from core.metrics import Metrics
+from graphs.run import Run
 from scheduler.ticker import Ticker, cron_times
 
 log = logging.getLogger(__name__)
@@ -118,7 +122,7 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     sender = Sender(
         installation.database,
         side.channel,
-        Renderer(installation.runs.get, installation.approvals.view),
+        Renderer(_cards(installation)),
         clock=installation.clock,
         metrics=installation.metrics,
         on_receipt=installation.gateway.receipt_arrived,
@@ -135,6 +139,15 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
             await installation.clock.sleep(EXPIRY_SECONDS)
 
     return [lambda: sender.run(stop), lambda: intake.run(stop), expire]
+
+
+def _cards(installation: Installation) -> dict[str, Render]:
+    """Every kind of card there is."""
+
+    async def run(run_id: str) -> Run | None:
+        return await installation.runs.get(RunId(run_id))
+
+    return {"run": shown(run, run_card), "approval": shown(installation.approvals.view, approval_card)}
 
 
 def _intake(installation: Installation, side: SlackSide) -> Intake:

@@ -1,31 +1,31 @@
 """The one renderer: every copy of a card, on every change, is made here from the stored row."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
-from actions.approval import ApprovalView
 from bot.channel import Message
-from bot.slack.blocks.approval_card import approval_card
-from bot.slack.blocks.run_card import run_card
-from core.ids import RunId
-from graphs.run import Run
 
-LoadRun = Callable[[RunId], Awaitable[Run | None]]
-LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
+Subject = TypeVar("Subject")
+Render = Callable[[str], Awaitable[Message | None]]
+
+
+def shown(load: Callable[[str], Awaitable[Subject | None]], card: Callable[[Subject], Message]) -> Render:
+    """How cards of one kind are made: `load` gives the stored subject, `card` its message."""
+
+    async def render(subject_id: str) -> Message | None:
+        subject = await load(subject_id)
+        return None if subject is None else card(subject)
+
+    return render
 
 
 class Renderer:
-    """Makes the message of a card from what is stored now."""
+    """Makes the message of a card from what is stored now; `kinds` has one entry for each kind of card."""
 
-    def __init__(self, load_run: LoadRun, load_approval: LoadApproval) -> None:
-        self._load_run = load_run
-        self._load_approval = load_approval
+    def __init__(self, kinds: Mapping[str, Render]) -> None:
+        self._kinds = kinds
 
     async def render(self, kind: str, subject_id: str) -> Message | None:
         """The card of this subject, or None when there is no such subject."""
-        if kind == "run":
-            run = await self._load_run(RunId(subject_id))
-            return None if run is None else run_card(run)
-        if kind == "approval":
-            view = await self._load_approval(subject_id)
-            return None if view is None else approval_card(view)
-        return None
+        render = self._kinds.get(kind)
+        return None if render is None else await render(subject_id)

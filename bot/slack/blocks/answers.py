@@ -1,10 +1,9 @@
 """What the team says in answer: plain sentences, with data escaped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from actions.approval import ApprovalView
-from bot.commands import USAGE
 from bot.slack.blocks import limits
 from bot.slack.blocks.run_card import state_words
 from graphs.run import Run
@@ -14,9 +13,9 @@ _MOST_LINE = 400
 _MOST_LISTED = 10
 
 
-def help_text(command: str, workflows: Mapping[str, str]) -> str:
+def help_text(command: str, workflows: Mapping[str, str], usages: Iterable[str]) -> str:
     """Everything that can be said; `workflows` maps each name to its purpose."""
-    verbs = "\n".join(f"• `{command} {limits.escape(usage)}`" for usage in USAGE.values())
+    verbs = "\n".join(f"• `{command} {limits.escape(usage)}`" for usage in usages)
     return f"*What you can say* (or mention me and say the same in a thread)\n{verbs}\n\n{what_i_do(workflows)}"
 
 
@@ -28,10 +27,10 @@ def what_i_do(workflows: Mapping[str, str]) -> str:
     return f"*What I can do*\n{lines}"
 
 
-def unknown_verb(said: str, nearest: str | None, command: str) -> str:
+def unknown_verb(said: str, nearest: str | None, command: str, verbs: Iterable[str]) -> str:
     """Says which verbs there are, and which was probably meant."""
     guess = f" Did you mean `{command} {limits.escape(nearest)}`?" if nearest else ""
-    return f"I do not know “{limits.brief(said, 100)}”.{guess} I know: {', '.join(USAGE)}. Nothing was started."
+    return f"I do not know “{limits.brief(said, 100)}”.{guess} I know: {', '.join(verbs)}. Nothing was started."
 
 
 def incomplete(usage: str, command: str) -> str:

@@ -1,7 +1,7 @@
-"""Buttons on cards: Approve and Stop are deliveries; Reject and Details open a modal while their trigger lives."""
+"""Buttons on cards: each is a delivery, but for those that open a modal while their trigger lives."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -11,20 +11,23 @@ from actions.approval import ApprovalView
 from bot.delivery import Delivery, Sender
 from bot.pointer import Pointer
 from bot.slack.blocks import approval_card
-from bot.slack.blocks.run_card import STOP
 from bot.slack.payload import Body, part, text
 
 LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
 
-#: Buttons whose click is an answer by itself.
-DELIVERED = frozenset({approval_card.APPROVE, STOP})
-_OURS = re.compile(r"^(approval|run)\.")
+#: Buttons that open a modal made of nothing but where they stand.
+FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {approval_card.REJECT: approval_card.reject_view}
+#: Buttons whose click is no answer by itself.
+OPENING = frozenset({*FORMS, approval_card.DETAILS})
+#: Every button of ours says which kind of card it stands on: `approval.approve`.
+OURS = re.compile(r"^[a-z]+\.[a-z_]+$")
 
 
 def read(body: Body) -> Delivery | None:
     """The click as a delivery; None for a button that only opens a modal."""
     pressed = body["actions"][0]
-    if pressed.get("action_id") not in DELIVERED:
+    name = text(pressed, "action_id")
+    if OURS.match(name) is None or name in OPENING:
         return None
     channel, thread_ts = place_of(body)
     return Delivery(
@@ -58,9 +61,9 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
     async def on_button(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         pressed = body["actions"][0]
-        if pressed["action_id"] == approval_card.REJECT:
-            modal = approval_card.reject_view(_metadata(body, pressed))
-            await client.views_open(trigger_id=body["trigger_id"], view=modal)
+        form = FORMS.get(pressed["action_id"])
+        if form is not None:
+            await client.views_open(trigger_id=body["trigger_id"], view=form(_metadata(body, pressed)))
         elif pressed["action_id"] == approval_card.DETAILS:
             await _show_details(body, pressed)
 
@@ -72,7 +75,7 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
         modal = approval_card.missing_view() if view is None else approval_card.details_view(view, metadata)
         await client.views_update(view_id=opened["view"]["id"], view=modal)
 
-    app.action(_OURS)(on_button)
+    app.action(OURS)(on_button)
 
 
 def _metadata(body: Body, pressed: Body) -> str:

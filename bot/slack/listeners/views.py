@@ -1,21 +1,16 @@
-"""Modals that were submitted: an approval given in the full view, a rejection with its reason."""
-
-import re
+"""Modals that were submitted: an approval given in the full view, a rejection with its reason, and the like."""
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.delivery import Delivery
-from bot.slack.blocks import approval_card
-from bot.slack.listeners.buttons import sender_of
+from bot.slack.listeners.buttons import OURS, sender_of
 from bot.slack.payload import Body, part, text
-
-_OURS = re.compile(r"^approval\.")
 
 
 def read(body: Body) -> Delivery | None:
-    """The submission as a delivery; None for a modal that asks nothing."""
+    """The submission as a delivery; None for a modal that is none of ours."""
     view = part(body, "view")
-    if view.get("callback_id") not in (approval_card.APPROVE, approval_card.REJECT):
+    if OURS.match(text(view, "callback_id")) is None:
         return None
     value, channel, thread_ts = [*text(view, "private_metadata").split(" "), "", "", ""][:3]
     return Delivery(
@@ -25,15 +20,21 @@ def read(body: Body) -> Delivery | None:
         workspace=text(view, "app_installed_team_id") or text(part(body, "team"), "id"),
         channel=channel,
         thread_ts=thread_ts or None,
-        text=_reason(view),
+        text=_typed(view),
         press=view["callback_id"],
         value=value,
     )
 
 
-def _reason(view: Body) -> str:
-    typed = part(view, "state", "values", approval_card.REASON_BLOCK, approval_card.REASON_INPUT)
-    return text(typed, "value").strip()
+def _typed(view: Body) -> str:
+    """What was typed into a modal that asks one thing; a modal that asks more has a listener of its own."""
+    asked = [part(view, "state", "values", block, name) for block, name in _inputs(view)]
+    return text(asked[0], "value").strip() if len(asked) == 1 else ""
+
+
+def _inputs(view: Body) -> list[tuple[str, str]]:
+    values = part(view, "state", "values")
+    return [(block, name) for block, inputs in values.items() for name in inputs]
 
 
 def register(app: AsyncApp) -> None:
@@ -42,4 +43,4 @@ def register(app: AsyncApp) -> None:
     async def on_submit(ack: AsyncAck) -> None:
         await ack()
 
-    app.view(_OURS)(on_submit)
+    app.view(OURS)(on_submit)
