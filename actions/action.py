@@ -1,8 +1,9 @@
 """Declaring an action: its author writes what it does; once-only, policy, approval and audit are the gateway's."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
@@ -77,7 +78,27 @@ class Action(Generic[Args, Result]):
     def summarise(self, args: Mapping[str, Any]) -> str:
         """One sentence for people, made from the record's arguments."""
         typed = self.parse(args)
-        return self.summary.format(**{name: _shown(getattr(typed, name)) for name in type(typed).model_fields})
+        return _filled(self.summary, typed)
+
+    def by_hand(self, instruction: str) -> "ByHand":
+        """Declare what a person does to put this right where no action can: a template over the arguments."""
+        missing = [name for name in _named_in(instruction) if name not in self.args.model_fields]
+        if missing:
+            raise ActionInvalid(f"{self.name} names {', '.join(missing)}, which {self.args.__name__} does not have.")
+        return ByHand(self, instruction)
+
+    def compensation(self, by: "AnyAction", *, within: timedelta) -> "Callable[[Derive], Compensation]":
+        """Declare that action `by` takes this one back, with the arguments that the decorated function derives."""
+
+        def declare(derive: Derive) -> Compensation:
+            made = get_type_hints(derive).get("return")
+            if made is not by.args or within <= timedelta(0):
+                raise ActionInvalid(
+                    f"The compensation of {self.name} by {by.name} must return {by.args.__name__}, within some time."
+                )
+            return Compensation(self, by, within, derive)
+
+        return declare
 
     def amount_of(self, args: Mapping[str, Any]) -> Money | None:
         """The money this would move, where it moves any."""
@@ -122,6 +143,10 @@ def _named_in(summary: str) -> list[str]:
     return [field.partition(".")[0].partition("[")[0] for field in fields]
 
 
+def _filled(template: str, args: BaseModel) -> str:
+    return template.format(**{name: _shown(getattr(args, name)) for name in type(args).model_fields})
+
+
 def _shown(value: Any) -> Any:
     return ", ".join(map(str, cast(list[Any], value))) if isinstance(value, list | tuple) else value
 
@@ -137,27 +162,83 @@ def _types_of(name: str, handler: Handler[Args, Result]) -> tuple[type[Args], ty
 
 
 AnyAction = Action[Any, Any]
+Derive = Callable[[Any, Any], BaseModel]
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """How one action is taken back: by another action, for a while, with arguments derived from what was done."""
+
+    of: AnyAction
+    by: AnyAction
+    within: timedelta
+    derive: Derive
+    """From the arguments and the result of what was done to the arguments that take it back; pure."""
+
+    def args_for(self, args: Mapping[str, Any], result: Mapping[str, Any]) -> BaseModel:
+        """The arguments that take this very effect back; raises ArgumentsInvalid where this release cannot tell."""
+        try:
+            return self.derive(self.of.parse(args), self.of.result.model_validate(result))
+        except ValidationError as error:
+            raise ArgumentsInvalid(f"What {self.of.name} did is recorded in a form that is not understood.") from error
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What a person does to put right what an action did."""
+
+    of: AnyAction
+    instruction: str
 
 
 class Catalogue:
     """The actions of this installation, by name."""
 
-    def __init__(self, actions: Mapping[str, AnyAction]) -> None:
+    def __init__(self, actions: Mapping[str, AnyAction], undoing: Iterable[Compensation | ByHand] = ()) -> None:
         self._actions = dict(actions)
+        self._compensations: dict[str, Compensation] = {}
+        self._instructions: dict[str, str] = {}
+        for declared in undoing:
+            self._add(declared)
+
+    def _add(self, declared: Compensation | ByHand) -> None:
+        known: Mapping[str, Any] = self._compensations if isinstance(declared, Compensation) else self._instructions
+        if declared.of.name in known:
+            raise ActionInvalid(f"{declared.of.name} says twice how it is taken back. Remove one.")
+        if isinstance(declared, Compensation):
+            self._compensations[declared.of.name] = declared
+        else:
+            self._instructions[declared.of.name] = declared.instruction
 
     @classmethod
     def scan(cls, package: str = "actions.catalogue") -> "Catalogue":
         """Every action declared in the modules of `package`; raises ActionInvalid when two share a name."""
         found: dict[str, AnyAction] = {}
+        undoing: list[Compensation | ByHand] = []
         folder = import_module(package)
         for info in sorted(iter_modules(folder.__path__), key=lambda info: info.name):
             for value in vars(import_module(f"{package}.{info.name}")).values():
+                if isinstance(value, Compensation | ByHand) and value not in undoing:
+                    undoing.append(value)
                 if not isinstance(value, Action):
                     continue
                 declared = cast(AnyAction, value)
                 if found.setdefault(declared.name, declared) is not declared:
                     raise ActionInvalid(f"Two actions are called {declared.name}. Rename one of them.")
-        return cls(found)
+        return cls(found, undoing)
+
+    def compensation_of(self, name: str) -> Compensation | None:
+        """How the action called `name` is taken back, or None when only a person can put it right."""
+        return self._compensations.get(name)
+
+    def put_right(self, name: str, args: Mapping[str, Any], summary: str) -> str:
+        """What a person has to do to take this effect back, in words made from the record."""
+        action, instruction = self.get(name), self._instructions.get(name)
+        usual = f"Find out how to take this back, and do it: {summary}."
+        try:
+            return usual if action is None or instruction is None else _filled(instruction, action.parse(args))
+        except ArgumentsInvalid:
+            return usual
 
     def get(self, name: str) -> AnyAction | None:
         """The action called `name`, or None when nobody declared it."""

@@ -42,7 +42,7 @@ class Admission:
         if ended is not None:
             return ended
         intent = stored.intent
-        if intent.digest != wish.revision.digest:
+        if intent.digest != wish.revision.digest and intent.state in {IntentState.PREPARED, IntentState.AWAITING}:
             wish = self._wishes.about_newest(wish, stored)
         if intent.state is IntentState.PREPARED:
             judged = await self._judge.judge(conn, wish, holding=True)
@@ -83,6 +83,9 @@ class Admission:
         if await store.had_digest(conn, intent, wish.revision.digest):
             return
         if intent.state not in {IntentState.PREPARED, IntentState.AWAITING}:
+            if wish.action.version != intent.record.action_version:
+                # Another release asks: what was begun is carried to its end as it was written down.
+                return
             raise ArgumentsChanged(
                 f"Step {wish.key.step} of {wish.key.run_id} asked for {wish.action.name} with other arguments after it"
                 " had begun. Give a changed effect a step of its own."

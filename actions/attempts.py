@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from actions import approvals, store
 from actions.connector import (
     Connector,
+    Contested,
     EffectClass,
     Inconclusive,
     Outbound,
@@ -123,6 +124,8 @@ class Attempts:
         except OutcomeUnknown as error:
             log.warning("%s left no receipt: %s", wish.action.name, error)
             await self._mark_in_doubt(wish, go, str(error))
+            if isinstance(error, Contested) and wish.connector.settles is not EffectClass.OPAQUE:
+                return await self._look_up(wish, go, refused=str(error))
             return await self._settle(wish, go)
         return await self._end_done(wish, go, result)
 
@@ -173,7 +176,7 @@ class Attempts:
             result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
         except StillOpen as error:
             return Parked("delivery", go.intent.intent_id, str(error))
-        except Rejected as error:
+        except (Rejected, Contested) as error:
             # It refuses the repetition; that says nothing of the first sending.
             return await self._look_up(wish, go, refused=str(error))
         except (Unreachable, WindowClosed, OutcomeUnknown) as error:
@@ -188,7 +191,7 @@ class Attempts:
 
     async def _end_done(self, wish: Wish, go: Go, result: BaseModel) -> Outcome:
         plain = result.model_dump(mode="json")
-        text = f"{wish.action.summarise(go.intent.record.args)}: done"
+        text = f"{go.intent.summary}: done"
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             if not await store.end_attempt(conn, go.attempt, "done", receipt=plain):

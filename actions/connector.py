@@ -57,6 +57,10 @@ class OutcomeUnknown(CountersignError):
     """The call may or may not have taken effect: a timeout, a dropped connection, a server error."""
 
 
+class Contested(OutcomeUnknown):
+    """The other side says that this conflicts with something it has: look there, never send again."""
+
+
 class StillOpen(CountersignError):
     """The other side has accepted the call and not finished it yet: ask again later with the same key."""
 

@@ -1,11 +1,14 @@
 """message.post: says something in a conversation, as the app."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.action import Call, Effect, action
 
+#: How much of a message its taking back repeats.
+_QUOTED = 300
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -43,3 +46,16 @@ async def post_message(args: Message, call: Call) -> Posted:
     """Post once; the result names the message as Slack does."""
     reply = await call.send()
     return Posted(channel=reply["channel"], ts=reply["ts"])
+
+
+@post_message.compensation(post_message, within=timedelta(days=30))
+def say_it_is_taken_back(args: Message, done: Posted) -> Message:
+    """A follow-up where the message stands: deleting it would only hide from late-comers what others have read."""
+    # Under a card's thread the message is a reply, and replies to a reply do not exist in Slack.
+    thread_ts = args.thread_ts if args.root or args.thread_ts else done.ts
+    quoted = args.text if len(args.text) <= _QUOTED else f"{args.text[:_QUOTED]}…"
+    text = f"Taken back, please do not go by it any more: “{quoted}”"
+    return Message(workspace=args.workspace, channel=done.channel, thread_ts=thread_ts, root=args.root, text=text)
+
+
+BY_HAND = post_message.by_hand("Tell the people in {channel} that this message does not hold any more: {text}")

@@ -1,5 +1,6 @@
-"""order.update: records in the shop that items of a delivered order come back."""
+"""order.update: records in the shop that items of a delivered order come back; order.restore takes that back."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -52,3 +53,47 @@ async def update_order(args: OrderReturn, call: Call) -> OrderUpdated:
     reply = await call.send()
     order = reply["order"]
     return OrderUpdated(order_id=order["order_id"], status=order["status"], return_id=reply["return_id"])
+
+
+class ReturnMade(BaseModel):
+    """One return that the shop has recorded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order_id: _Id
+    return_id: _Id
+
+
+class OrderRestored(BaseModel):
+    """The shop's proof that the order stands as it did before the return."""
+
+    model_config = ConfigDict(frozen=True)
+
+    order_id: str
+    status: str
+    restore_id: str
+
+
+@action(
+    "order.restore",
+    connector="shop",
+    effect=Effect.REVERSIBLE,
+    summary="Restore order {order_id} to how it stood before return {return_id}",
+    target="order_id",
+)
+async def restore_order(args: ReturnMade, call: Call) -> OrderRestored:
+    """Take the return back; the shop refuses when the order has moved on since."""
+    reply = await call.send()
+    order = reply["order"]
+    return OrderRestored(order_id=order["order_id"], status=order["status"], restore_id=reply["restore_id"])
+
+
+@update_order.compensation(restore_order, within=timedelta(days=30))
+def take_back_return(args: OrderReturn, done: OrderUpdated) -> ReturnMade:
+    """The very return that was recorded, and no later one of the same order."""
+    return ReturnMade(order_id=args.order_id, return_id=done.return_id)
+
+
+BY_HAND = update_order.by_hand(
+    "In the shop, set order {order_id} back to how it was before the return: {item_ids} do not come back after all."
+)

@@ -58,3 +58,10 @@ async def refund_payment(args: Refund, call: Call) -> Refunded:
         amount=Money(made["amount_minor"], made["currency"]),
         payment_method_id=made["payment_method_id"],
     )
+
+
+# No compensation: money that is back with a customer comes again only if they pay, which is theirs to decide.
+BY_HAND = refund_payment.by_hand(
+    "Ask the customer of order {order_id} to pay {amount} again: the refund to {payment_method_id} is with them and "
+    "cannot be recalled."
+)

@@ -1,5 +1,6 @@
-"""The shop: its records for reading, and the recording of returns under our key."""
+"""The shop: its records for reading, and under our key the recording of returns and their taking back."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import ClientSession
 from pydantic import BaseModel, ValidationError
 
-from actions.catalogue.order_update import OrderReturn
+from actions.catalogue.order_update import OrderReturn, ReturnMade
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
 from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
 from actions.intent import Record
@@ -26,6 +27,12 @@ class _OrderAfter(BaseModel):
 
 class _Answer(BaseModel):
     order: _OrderAfter
+    return_id: str
+
+
+class _Restored(BaseModel):
+    order: _OrderAfter
+    restore_id: str
     return_id: str
 
 
@@ -79,7 +86,7 @@ class ShopRecords:
 
 
 class ShopConnector:
-    """Records returns in the shop at `base_url`; the session is opened and closed by whoever made it."""
+    """Records returns and takes them back, in the shop at `base_url`; whoever made the session closes it."""
 
     name = "shop"
 
@@ -102,8 +109,11 @@ class ShopConnector:
         self.window = window
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
-        """The return as the shop wants it, purely; raises Rejected for anything but an order.update."""
-        args = _order_return(record)
+        """The change as the shop wants it, purely; raises Rejected for any action that is not the shop's."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": receiver_key}
+        args = _args_of(record)
+        if isinstance(args, ReturnMade):
+            return Outbound("POST", _path(args.order_id, "restore"), compact({"return_id": args.return_id}), headers)
         body = {
             "item_ids": args.item_ids,
             "payment_method_id": args.payment_method_id,
@@ -111,32 +121,35 @@ class ShopConnector:
             "currency": args.amount.currency,
             "reason": args.reason,
         }
-        headers = {"Content-Type": "application/json", "Idempotency-Key": receiver_key}
-        return Outbound("POST", f"/orders/{_quoted(args.order_id)}/return", compact(body), headers)
+        return Outbound("POST", _path(args.order_id, "return"), compact(body), headers)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
-        """Record the return; raises Rejected, Unreachable or OutcomeUnknown (also for an answer without a return)."""
+        """Make the change; raises Rejected, Unreachable or OutcomeUnknown (also for an answer that names none)."""
+        verb = outbound.path.rpartition("/")[2]
         reply = await self._wire.send(outbound, timeout=timeout)
         try:
-            made = _Answer.model_validate(reply)
+            made = (_Restored if verb == "restore" else _Answer).model_validate(reply)
         except ValidationError as error:
             raise OutcomeUnknown("The shop's answer names no return. Ask it what happened.") from error
-        if outbound.path != f"/orders/{_quoted(made.order.order_id)}/return":
+        if outbound.path != _path(made.order.order_id, verb):
             raise OutcomeUnknown(f"The shop answered with another return, {made.return_id}. Look there.")
         return reply
 
     async def find(self, record: Record, receiver_key: str) -> Reply | None:
-        """The return made under this key, None when the shop says there is none; raises Inconclusive."""
+        """The change made under this key, None when the shop says there is none; raises Inconclusive."""
+        args = _args_of(record)
+        what, kind = ("restore", _Restored) if isinstance(args, ReturnMade) else ("return", _Answer)
+        unsure = f"The shop cannot say whether it recorded the {what}. Ask again later."
         try:
-            reply = await self._wire.ask("/returns", {"key": receiver_key}, timeout=self.window)
-            made = _Answer.model_validate(reply)
+            reply = await self._wire.ask(f"/{what}s", {"key": receiver_key}, timeout=self.window)
+            made = kind.model_validate(reply)
         except NotThere as error:
-            if error.code == "return_not_found":
+            if error.code == f"{what}_not_found":
                 return None
-            raise Inconclusive("The shop cannot say whether it recorded the return. Ask again later.") from error
+            raise Inconclusive(unsure) from error
         except (NoAnswer, ValidationError) as error:
-            raise Inconclusive("The shop cannot say whether it recorded the return. Ask again later.") from error
-        if made.order.order_id != _order_return(record).order_id:
+            raise Inconclusive(unsure) from error
+        if made.order.order_id != args.order_id:
             raise Inconclusive(f"Return {made.return_id} carries our key and is not what was asked. Look there.")
         return reply
 
@@ -174,11 +187,19 @@ def _garbled() -> RecordsUnavailable:
     return RecordsUnavailable("The shop's answer cannot be understood. Check that its address is right.")
 
 
-def _order_return(record: Record) -> OrderReturn:
-    if record.action != "order.update":
+def _path(order_id: str, verb: str) -> str:
+    return f"/orders/{_quoted(order_id)}/{verb}"
+
+
+_ARGS: Mapping[str, type[OrderReturn | ReturnMade]] = {"order.update": OrderReturn, "order.restore": ReturnMade}
+
+
+def _args_of(record: Record) -> OrderReturn | ReturnMade:
+    model = _ARGS.get(record.action)
+    if model is None:
         raise Rejected(f"The shop cannot do {record.action}.", code="not_expressible")
     try:
-        return OrderReturn.model_validate(record.args)
+        return model.model_validate(record.args)
     except ValidationError as error:
-        message = "This return cannot be written for the shop. Ask for it anew."
+        message = "This change cannot be written for the shop. Ask for it anew."
         raise Rejected(message, code="not_expressible") from error

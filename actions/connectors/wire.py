@@ -15,7 +15,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from actions.connector import Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
+from actions.connector import Contested, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
 from core.errors import CountersignError
 
 
@@ -42,7 +42,7 @@ class Wire:
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Send exactly these bytes once, without following redirects.
 
-        Raises Unreachable, Rejected or OutcomeUnknown; what is not known to have failed is unknown.
+        Raises Unreachable, Rejected, Contested or OutcomeUnknown; what is not known to have failed is unknown.
         """
         try:
             async with self._session.request(
@@ -99,6 +99,10 @@ class Wire:
             return body
         if response.status == 429:
             raise Unreachable(f"{self._name} asks to be called less often; nothing happened. It is tried again.")
+        if response.status == 409:
+            # It may well be our own earlier call that it knows of: that is no proof that nothing happened.
+            why = _why(body or {}) or "HTTP 409"
+            raise Contested(f"{self._name} says this conflicts with what it has: {why} Ask it what happened.")
         # 408: the other side gave up on reading; it does not say how far it had come.
         if 400 <= response.status < 500 and response.status != 408:
             self._reject(response.status, body)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -415,6 +416,34 @@ async def test_other_arguments_after_an_attempt_are_an_error(house):
     await house.refund(caller, "10 USD")
     with pytest.raises(ArgumentsChanged, match="step of its own"):
         await house.refund(caller, "11 USD")
+    assert len(house.outside.sent) == 1
+
+
+@pytest.mark.parametrize("mode", ["ok", "dies_after"])
+async def test_another_release_of_an_action_carries_on_with_what_was_begun(common_installation, mode):
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.PROBEABLE))
+    caller = await house.caller()
+    if mode == "ok":
+        await house.refund(caller)
+    else:
+        caller = await dies(house, caller, mode)
+        await house.pass_time(LANDING + house.outside.window)
+    newer = replace(Catalogue.scan().get("payment.refund"), version=2)
+    gateway = gateway_of(house, {"payment.refund": newer})
+    outcome = await gateway.perform("payment.refund", a_refund("10 USD"), step="refund", caller=caller)
+    assert isinstance(outcome, Done)
+    assert len(house.outside.sent) == 1
+    assert (await house.intent(caller))["revision"] == 1
+
+
+@EVERY_CLASS
+@pytest.mark.parametrize("mode", ["applied_contested", "contested"])
+async def test_a_receiver_that_sees_a_conflict_is_asked_and_never_sent_to_again(common_installation, settles, mode):
+    house = a_house(common_installation, outside=Outside(settles=settles))
+    house.outside.modes = [mode]
+    outcome = await house.refund(await house.caller())
+    wanted = Parked if settles is EffectClass.OPAQUE else Done if mode == "applied_contested" else Failed
+    assert isinstance(outcome, wanted)
     assert len(house.outside.sent) == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from actions.connector import EffectClass, Inconclusive, OutcomeUnknown, Rejected, Unreachable
+from actions.connector import Contested, EffectClass, Inconclusive, OutcomeUnknown, Rejected, Unreachable
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector
 from actions.intent import Record
@@ -129,6 +129,27 @@ async def test_the_shop_receives_exactly_the_bytes_that_were_hashed_before(shop,
     assert (row["received_sha256"], row["key"]) == (outbound.sha256, "key-1")
 
 
+async def test_a_return_is_taken_back_once_under_its_key_and_the_order_stands_as_before(shop, sandbox):
+    before = await sandbox.order("#W1001")
+    made = await shop.send(shop.request(order_return(), "key-1"), timeout=WINDOW)
+    back = Record("order.restore", 1, "sandbox", {"order_id": "#W1001", "return_id": made["return_id"]}, "U1")
+    assert await shop.find(back, "key-2") is None
+    outbound = shop.request(back, "key-2")
+    restored = await shop.send(outbound, timeout=WINDOW)
+    assert await shop.send(outbound, timeout=WINDOW) == await shop.find(back, "key-2") == restored
+    assert {**await sandbox.order("#W1001"), "version": 0} == {**before, "version": 0}
+    [row] = (await sandbox.get("/shop/log"))[1]["restores"]
+    assert (row["received_sha256"], row["key"]) == (outbound.sha256, "key-2")
+
+
+async def test_a_return_that_is_not_the_orders_own_is_not_taken_back(shop):
+    await shop.send(shop.request(order_return(), "key-1"), timeout=WINDOW)
+    other = Record("order.restore", 1, "sandbox", {"order_id": "#W1001", "return_id": "ret_other"}, "U1")
+    with pytest.raises(Rejected, match="no longer in return ret_other") as caught:
+        await shop.send(shop.request(other, "key-2"), timeout=WINDOW)
+    assert caught.value.code == "not_in_this_return"
+
+
 async def test_a_healthy_system_says_so_and_one_that_is_down_does_not(payments, shop, sandbox):
     assert await payments.is_healthy()
     assert await shop.is_healthy()
@@ -165,12 +186,11 @@ async def test_a_refund_that_the_provider_declines_is_rejected_with_its_own_word
     assert (await sandbox.log())["count"] == 0
 
 
-async def test_one_key_for_two_different_refunds_is_rejected(payments):
+async def test_one_key_for_two_different_refunds_is_no_proof_that_nothing_happened(payments):
     await payments.send(payments.request(refund(), "key-1"), timeout=WINDOW)
     other = payments.request(refund(amount={"minor": 1, "currency": "USD"}), "key-1")
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Contested, match="came before with another request"):
         await payments.send(other, timeout=WINDOW)
-    assert caught.value.code == "idempotency_mismatch"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +278,7 @@ async def test_a_system_that_is_down_cannot_say_whether_it_happened(payments, sh
         (503, b'{"error":"down"}', OutcomeUnknown),
         (400, b"not json", Rejected),
         (401, b'{"error":"bad_token"}', Rejected),
-        (409, b'{"error":["odd"]}', Rejected),
+        (409, b'{"error":["odd"]}', Contested),
     ],
 )
 async def test_what_is_not_known_to_have_failed_is_unknown(session, status, body, error):

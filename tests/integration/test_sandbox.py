@@ -205,7 +205,7 @@ async def test_a_return_that_the_shop_cannot_accept_changes_nothing(client, orde
     refused = await client.give_back(order_id, "key-1", **changes)
 
     assert (refused[0], refused[1]["error"]) == (status, code)
-    assert (await client.get("/shop/log"))[1] == {"sandbox": True, "returns": [], "count": 0}
+    assert (await client.get("/shop/log"))[1] == {"sandbox": True, "returns": [], "count": 0, "restores": []}
     assert (await client.give_back(key="key-1"))[0] == 200
 
 

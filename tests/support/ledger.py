@@ -15,6 +15,7 @@ from actions.approval import Answer, Click, Standing
 from actions.approvals import Approvals
 from actions.catalogue.payment_refund import Refund
 from actions.connector import (
+    Contested,
     EffectClass,
     Inconclusive,
     Outbound,
@@ -46,7 +47,18 @@ NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 RULEBOOK = Path(__file__).parents[2] / "bot" / "sample" / "rulebook.yml"
 
 #: What the outside system does with one call.
-Mode = Literal["ok", "rejected", "unreachable", "applied_unknown", "lost_unknown", "open", "dies_before", "dies_after"]
+Mode = Literal[
+    "ok",
+    "rejected",
+    "unreachable",
+    "applied_unknown",
+    "lost_unknown",
+    "open",
+    "contested",
+    "applied_contested",
+    "dies_before",
+    "dies_after",
+]
 
 
 #: A refund whose every guarded argument somebody of ours chose.
@@ -120,12 +132,16 @@ class Outside:
                 raise Unreachable("Nobody listens there.")
             case "lost_unknown":
                 raise OutcomeUnknown("No answer in time.")
+            case "contested":
+                raise Contested("I have something under this key.")
             case "dies_before":
                 raise Died
             case _:
                 applied = self._apply(outbound)
         if mode == "applied_unknown":
             raise OutcomeUnknown("No answer in time.")
+        if mode == "applied_contested":
+            raise Contested("I have something under this key.")
         if mode == "dies_after":
             raise Died
         if mode == "open":

@@ -1,8 +1,11 @@
 """The three actions: what they guard, what they accept, and what they say in one sentence."""
 
+from datetime import timedelta
+
 import pytest
 
-from actions.action import ArgumentsInvalid, Catalogue, Effect
+from actions.action import ActionInvalid, ArgumentsInvalid, Catalogue, Effect
+from actions.catalogue.message_post import Message
 from core.money import Money
 
 REFUND = {
@@ -108,3 +111,46 @@ async def test_the_receipt_is_what_the_other_side_says_it_did(catalogue, name, r
     declared = catalogue.get(name)
     done = await declared.handler(declared.parse(ALL[name]), Answered(reply))
     assert done == declared.result(**result)
+
+
+def test_a_recorded_return_is_taken_back_by_its_own_number(catalogue):
+    compensation = catalogue.compensation_of("order.update")
+    done = {"order_id": "#W1", "status": "return requested", "return_id": "ret_1"}
+    assert compensation.by.name == "order.restore"
+    assert compensation.args_for(RETURN, done).model_dump() == {"order_id": "#W1", "return_id": "ret_1"}
+
+
+@pytest.mark.parametrize(
+    ("where", "thread"),
+    [
+        ({}, {"thread_ts": "17.1"}),
+        ({"thread_ts": "16.1"}, {"thread_ts": "16.1"}),
+        ({"root": "card_1"}, {"root": "card_1"}),
+    ],
+)
+def test_a_message_is_taken_back_in_its_own_thread(catalogue, where, thread):
+    compensation = catalogue.compensation_of("message.post")
+    said = compensation.args_for({**MESSAGE, **where}, {"channel": "C0RETURNS", "ts": "17.1"})
+    assert "“Done.”" in said.text
+    assert said.model_dump(exclude={"workspace", "channel", "text"}) == {"thread_ts": None, "root": None, **thread}
+
+
+def test_a_refund_can_only_be_put_right_by_a_person_who_is_told_exactly_what_to_do(catalogue):
+    assert catalogue.compensation_of("payment.refund") is None
+    told = catalogue.put_right("payment.refund", REFUND, "Refund")
+    assert "order #W1 to pay 18.50 USD again" in told
+    assert catalogue.put_right("no.such", {}, "Sing") == "Find out how to take this back, and do it: Sing."
+
+
+def test_a_compensation_that_does_not_give_the_other_actions_arguments_is_refused(catalogue):
+    update, restore = catalogue.get("order.update"), catalogue.get("order.restore")
+    with pytest.raises(ActionInvalid, match="must return ReturnMade"):
+
+        @update.compensation(restore, within=timedelta(days=1))
+        def wrong(args, done) -> Message:
+            return Message(workspace="T", channel="C", text="x")
+
+
+def test_an_instruction_that_speaks_of_an_unknown_argument_is_refused(catalogue):
+    with pytest.raises(ActionInvalid, match="names price"):
+        catalogue.get("payment.refund").by_hand("Give {price} back.")

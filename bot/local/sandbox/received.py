@@ -42,6 +42,14 @@ class ReturnBody(BaseModel):
     reason: Annotated[str, Field(max_length=2000)]
 
 
+class RestoreBody(BaseModel):
+    """The body of `POST /shop/orders/{order_id}/restore`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    return_id: _Text
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """The letter a body came in: its key, what it asks in one hash, the hash of its bytes, and when."""

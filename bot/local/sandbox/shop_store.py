@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.local.sandbox.answers import Declined, Json
 from bot.local.sandbox.control_store import CONTROL_SCHEMA, ControlStore
 from bot.local.sandbox.database import connect, shop_path, writing
-from bot.local.sandbox.received import Received, ReturnBody
+from bot.local.sandbox.received import Received, RestoreBody, ReturnBody
 from bot.local.sandbox.records import CURRENCY, Order, OrderPayment, PaymentMethod, ShopRecords, Variant
 from core.ids import new_id
 
@@ -40,12 +40,23 @@ CREATE TRIGGER IF NOT EXISTS return_log_is_never_changed BEFORE UPDATE ON return
 BEGIN SELECT RAISE(ABORT, 'return_log is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS return_log_is_never_shortened BEFORE DELETE ON return_log
 BEGIN SELECT RAISE(ABORT, 'return_log is append-only'); END;
+CREATE TABLE IF NOT EXISTS closed_by_return (return_id TEXT NOT NULL, request_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS restore_log (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, restore_id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL,
+    return_id TEXT NOT NULL, receiver_key TEXT, fingerprint TEXT NOT NULL, received_sha256 TEXT NOT NULL,
+    created_at TEXT NOT NULL, answer TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS restore_log_by_key ON restore_log (receiver_key);
+CREATE TRIGGER IF NOT EXISTS restore_log_is_never_changed BEFORE UPDATE ON restore_log
+BEGIN SELECT RAISE(ABORT, 'restore_log is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS restore_log_is_never_shortened BEFORE DELETE ON restore_log
+BEGIN SELECT RAISE(ABORT, 'restore_log is append-only'); END;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnMade:
-    """The shop's answer to a return, and whether the shop is to keep it to itself."""
+    """The shop's answer to a return or a restoring, and whether the shop is to keep it to itself."""
 
     answer: Json
     unanswered: bool
@@ -163,8 +174,15 @@ class ShopStore:
             """,
             (json.dumps(returned), order_id),
         )
-        self._connection.execute("UPDATE main.return_request SET state = 'closed' WHERE order_id = ?", (order_id,))
         return_id = new_id("ret", 12)
+        self._connection.execute(
+            """
+            INSERT INTO main.closed_by_return
+            SELECT ?, request_id FROM main.return_request WHERE order_id = ? AND state = 'open'
+            """,
+            (return_id, order_id),
+        )
+        self._connection.execute("UPDATE main.return_request SET state = 'closed' WHERE order_id = ?", (order_id,))
         answer: Json = {
             "order": self.order(order_id),
             "return_id": return_id,
@@ -196,6 +214,72 @@ class ShopStore:
                 "answer": json.dumps(answer),
             },
         )
+
+    def restore(self, order_id: str, body: RestoreBody, received: Received) -> ReturnMade:
+        """Take back the order's return once per honoured key, opening its requests, or raise Declined unchanged."""
+        with writing(self._connection):
+            earlier = self._restored(received.key) if self.control.read().honour_keys else None
+            if earlier is not None:
+                return ReturnMade(_replay(earlier, received), unanswered=False)
+            self._refuse_if_not_in_that_return(self.order(order_id), body.return_id)
+            answer = self._take_back(order_id, body.return_id, received)
+            return ReturnMade(answer, unanswered=self.control.take_timeout())
+
+    def restore_under(self, key: str) -> Json:
+        """What was answered to the first restoring that came with that key; raises Declined (404)."""
+        row = self._restored(key)
+        if row is None:
+            raise Declined(404, "restore_not_found", f"The shop restored no order under the key {key}.")
+        return json.loads(row["answer"])
+
+    def restores(self) -> list[Json]:
+        """Every return that was taken back, oldest first."""
+        rows = self._connection.execute(
+            """
+            SELECT sequence, restore_id, order_id, return_id, receiver_key AS key, received_sha256, created_at
+            FROM main.restore_log ORDER BY sequence
+            """
+        )
+        return [dict(row) for row in rows]
+
+    def _restored(self, key: str | None) -> sqlite3.Row | None:
+        return self._connection.execute(
+            "SELECT * FROM main.restore_log WHERE receiver_key = ? ORDER BY sequence LIMIT 1", (key,)
+        ).fetchone()
+
+    def _refuse_if_not_in_that_return(self, order: Json, return_id: str) -> None:
+        order_id = order["order_id"]
+        row = self._connection.execute(
+            "SELECT return_id FROM main.return_log WHERE order_id = ? ORDER BY sequence DESC LIMIT 1", (order_id,)
+        ).fetchone()
+        if order["status"] != "return requested" or row is None or row["return_id"] != return_id:
+            message = f"Order {order_id} is {order['status']} and no longer in return {return_id}."
+            raise Declined(422, "not_in_this_return", message)
+
+    def _take_back(self, order_id: str, return_id: str, received: Received) -> Json:
+        self._connection.execute(
+            "UPDATE main.purchase SET status = 'delivered', returned = NULL, version = version + 1 WHERE order_id = ?",
+            (order_id,),
+        )
+        self._connection.execute(
+            """
+            UPDATE main.return_request SET state = 'open'
+            WHERE request_id IN (SELECT request_id FROM main.closed_by_return WHERE return_id = ?)
+            """,
+            (return_id,),
+        )
+        restore_id, order = new_id("rst", 12), self.order(order_id)
+        answer: Json = {"order": order, "restore_id": restore_id, "return_id": return_id, "receiver_key": received.key}
+        written = (restore_id, order_id, return_id, received.key, received.fingerprint, received.sha256)
+        self._connection.execute(
+            """
+            INSERT INTO main.restore_log (restore_id, order_id, return_id, receiver_key, fingerprint,
+                received_sha256, created_at, answer)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (*written, received.at.isoformat(), json.dumps(answer)),
+        )
+        return answer
 
     def replace(self, records: ShopRecords) -> None:
         """Hold `records`, instead of what had the same ids, all of them or none; the log of returns stays."""
