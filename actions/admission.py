@@ -179,7 +179,8 @@ class Admission:
             f"effect.{cause}",
             actor=audit.CODE,
             subject=subject_of(intent),
-            detail={"digest": intent.digest, "text": text, **detail},
+            detail={"digest": intent.digest, "text": text, "rules_version": self._rules().version, **detail},
+            whose=wish.caller.requester,
         )
         return Declined(cause, text)
 
@@ -209,6 +210,11 @@ class Admission:
             "attempt.started",
             actor=audit.CODE,
             subject=subject_of(intent, attempt_id=attempt.attempt_id, approval_id=approval_id),
-            detail={"digest": intent.digest, "request_sha256": outbound.sha256, "decision": wish.decision.to_json()},
+            detail={
+                "attempt": attempt.number,
+                "digest": intent.digest,
+                "request_sha256": outbound.sha256,
+                "decision": wish.decision.to_json(),
+            },
         )
         return Go(intent, attempt, is_new=True, since=since)

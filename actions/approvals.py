@@ -20,6 +20,7 @@ from actions.approval import (
 )
 from actions.intent import Intent
 from actions.policy import Approvers, Decision, Rules
+from actions.withdrawal import supersede_asked
 from core import audit
 from core.db import Connection, Database, Row, jsonb
 from core.ids import ApprovalId, RunId, new_approval_id
@@ -107,11 +108,7 @@ async def is_decided(conn: Connection, approval_id: str) -> bool:
 
 async def supersede(conn: Connection, approval_id: ApprovalId) -> None:
     """Take an approval out of force because policy asks for more today."""
-    await conn.execute(
-        "update actions.approval set state = 'superseded', decided_at = core.now()"
-        " where approval_id = %s and state in ('pending', 'approved')",
-        (approval_id,),
-    )
+    await supersede_asked(conn, approval_id)
     await refresh_cards(conn, "approval", approval_id)
 
 
@@ -168,7 +165,7 @@ class Approvals:
             "approval.click_refused",
             actor=_clicker(click),
             subject={"approval_id": click.approval_id, "delivery_id": click.delivery_id},
-            detail={"refused": "unknown"},
+            detail={"refused": "unknown", "rules_version": self._rules().version},
         )
         text = "I do not know this approval: the card is not of this installation, or very old."
         return Answer(False, text, "", "unknown")
@@ -201,7 +198,7 @@ class Approvals:
     async def _after_vote(self, conn: Connection, click: Click, row: Row, state: ApprovalState) -> None:
         if state is ApprovalState.PENDING:
             await refresh_cards(conn, "approval", click.approval_id)
-            await self._audit(conn, click, row, "approval.voted", {"verdict": click.verdict})
+            await self._audit(conn, click, row, "approval.voted", {"verdict": click.verdict, "reason": click.reason})
             return
         # The run first, then its cards: the order in which the gateway locks them.
         await self._wake(RunId(row["run_id"]), conn)
@@ -251,7 +248,7 @@ class Approvals:
                     "approval.expired",
                     actor=audit.CODE,
                     subject=subject,
-                    detail={"digest": row["digest"]},
+                    detail={"digest": row["digest"], "rules_version": self._rules().version},
                 )
         return len(expired)
 

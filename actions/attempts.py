@@ -167,6 +167,14 @@ class Attempts:
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             attempt = await store.renew_attempt(conn, go.attempt, wish.connector.window)
+            if attempt is not None:
+                await self._tell(
+                    conn,
+                    wish,
+                    go,
+                    "attempt.repeated",
+                    {"request_sha256": attempt.request_sha256, "cause": "no_receipt"},
+                )
         if attempt is None:
             return None
         outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
@@ -256,5 +264,11 @@ class Attempts:
             event,
             actor=audit.CODE,
             subject=subject_of(go.intent, attempt_id=go.attempt.attempt_id),
-            detail={"attempt": go.attempt.number, "digest": go.intent.digest, **detail},
+            detail={
+                "attempt": go.attempt.number,
+                "digest": go.intent.digest,
+                "policy_version": go.attempt.policy_version,
+                **detail,
+            },
+            whose=wish.caller.requester,
         )

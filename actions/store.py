@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actions.intent import FOLLOWS, Intent, IntentKey, IntentState, Origin, Record, TrustLabel
+from actions.withdrawal import cancel_asked, cancel_unsent, supersede_of
 from core.db import Connection, Row, jsonb
 from core.errors import CountersignError
 from core.ids import ApprovalId, AttemptId, IntentId, RunId, new_attempt_id, new_id, new_intent_id
@@ -64,6 +65,8 @@ class Attempt:
     state: str
     request_sha256: str
     """Of the bytes it committed to."""
+    policy_version: str
+    """Of the rules that let it begin."""
 
 
 async def lock_intent(conn: Connection, key: IntentKey) -> StoredIntent | None:
@@ -129,11 +132,7 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
 
 async def add_revision(conn: Connection, intent: Intent, revision: NewRevision) -> None:
     """Replace the intent's arguments by a newer revision; whatever was asked about the old one is superseded."""
-    await conn.execute(
-        "update actions.approval set state = 'superseded', decided_at = core.now()"
-        " where intent_id = %s and state in ('pending', 'approved')",
-        (intent.intent_id,),
-    )
+    await supersede_of(conn, intent.intent_id)
     await conn.execute(
         "update actions.intent set revision = revision + 1, state = 'prepared' where intent_id = %s",
         (intent.intent_id,),
@@ -203,7 +202,8 @@ async def open_attempt(conn: Connection, intent: Intent) -> Attempt | None:
     """The attempt of this intent that has neither a receipt nor a definite failure, if there is one."""
     cursor = await conn.execute(
         """
-        select attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
+        select attempt_id, number, revision, state, request_sha256, policy_version,
+               deadline_at - core.now() as time_left,
                core.now() - started_at as age
         from actions.attempt where intent_id = %s and state in ('executing', 'in_doubt')
         """,
@@ -222,6 +222,7 @@ def _attempt(row: Row) -> Attempt:
         age=row["age"],
         state=row["state"],
         request_sha256=row["request_sha256"],
+        policy_version=row["policy_version"],
     )
 
 
@@ -242,7 +243,8 @@ async def begin_attempt(
                                      verdict, approval_id, deadline_at)
         select %s, %s, %s, coalesce(max(number), 0) + 1, 'executing', %s, %s, %s, %s, core.now() + %s
         from actions.attempt where intent_id = %s
-        returning attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
+        returning attempt_id, number, revision, state, request_sha256, policy_version,
+               deadline_at - core.now() as time_left,
                   interval '0' as age
         """,
         (
@@ -268,7 +270,8 @@ async def renew_attempt(conn: Connection, attempt: Attempt, window: timedelta) -
         """
         update actions.attempt set state = 'executing', deadline_at = core.now() + %s
         where attempt_id = %s and state in ('executing', 'in_doubt')
-        returning attempt_id, number, revision, state, request_sha256, deadline_at - core.now() as time_left,
+        returning attempt_id, number, revision, state, request_sha256, policy_version,
+               deadline_at - core.now() as time_left,
                   core.now() - started_at as age
         """,
         (window, attempt.attempt_id),
@@ -304,19 +307,8 @@ async def run_of_receiver_key(conn: Connection, receiver_key: str) -> RunId | No
 
 async def cancel_intents(conn: Connection, run_id: RunId) -> list[str]:
     """Take back every wish of a run that nothing was sent for; returns the approvals that are no longer asked."""
-    cursor = await conn.execute(
-        """
-        update actions.approval a set state = 'cancelled', decided_at = core.now() from actions.intent i
-        where a.intent_id = i.intent_id and i.run_id = %s and a.state = 'pending' returning a.approval_id
-        """,
-        (run_id,),
-    )
-    asked = [row["approval_id"] for row in await cursor.fetchall()]
-    await conn.execute(
-        "update actions.intent set state = 'cancelled', ended_at = core.now(), cause = 'cancelled'"
-        " where run_id = %s and state in ('prepared', 'awaiting')",
-        (run_id,),
-    )
+    asked = await cancel_asked(conn, run_id)
+    await cancel_unsent(conn, run_id)
     return asked
 
 

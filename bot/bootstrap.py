@@ -26,6 +26,8 @@ from core.ids import RunId, new_card_id, new_run_id
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
 from core.outbox import Conversation
+from core.secrets import FileWrappingKey
+from core.subjects import Vault
 from graphs.checkpoints import set_up_checkpoints
 from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
@@ -106,7 +108,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(database_url))
+        database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(model_options(settings), metrics)
@@ -115,6 +117,11 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
         ground = _Ground(database, cache, catalogue, rules, connectors, records, reasoner)
         yield _put_together(settings, clock, metrics, ground)
+
+
+def open_vault(settings: Settings) -> Vault:
+    """What seals the texts of people, with the wrapping key made at the first start; raises SecretUnfit."""
+    return Vault(FileWrappingKey(settings.wrapping_key))
 
 
 def connectors_of(

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     database_owner_url: SecretStr | None = Field(None, validation_alias="DATABASE_OWNER_URL")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
 
+    audit_dir: Path | None = Field(None, validation_alias="COUNTERSIGN_AUDIT_DIR")
+    """Where the audit log's seals are written; best on another volume than the database."""
+    signing_key_file: Path | None = Field(None, validation_alias="COUNTERSIGN_SIGNING_KEY_FILE")
+    wrapping_key_file: Path | None = Field(None, validation_alias="COUNTERSIGN_WRAPPING_KEY_FILE")
+    """What wraps people's keys; the same file on every machine, and never in the database's backup."""
+
     slack_bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
     admin: str | None = Field(None, pattern="^[UW][A-Z0-9]+$", validation_alias="COUNTERSIGN_ADMIN")
@@ -98,6 +104,21 @@ class Settings(BaseSettings):
     def company(self) -> Path:
         """The folder of team.yml, policy.yml and rulebook.yml."""
         return self.home / "company"
+
+    @property
+    def seals(self) -> Path:
+        """The folder of the audit log's seals."""
+        return self.audit_dir or self.home / "audit"
+
+    @property
+    def signing_key(self) -> Path:
+        """The key that signs seals."""
+        return self.signing_key_file or self.home / "keys" / "signing.key"
+
+    @property
+    def wrapping_key(self) -> Path:
+        """The key that wraps people's keys."""
+        return self.wrapping_key_file or self.home / "keys" / "wrapping.key"
 
     @property
     def window(self) -> timedelta:

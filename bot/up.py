@@ -101,7 +101,19 @@ async def running_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Sto
 
 
 #: All that this installation ever writes into its home, and so all that a reset may remove.
-_OURS = ("company", "log", "sandbox", "valkey", "postgres", "valkey.lock", "postgres.lock", "workspace.db*")
+_OURS = (
+    "company",
+    "log",
+    "sandbox",
+    "valkey",
+    "postgres",
+    "valkey.lock",
+    "postgres.lock",
+    "workspace.db*",
+    "audit",
+    "keys",
+)
+_OF_THE_DATABASE = ("audit", "keys")
 
 
 async def reset(settings: Settings, clock: Clock) -> None:
@@ -112,12 +124,13 @@ async def reset(settings: Settings, clock: Clock) -> None:
         return
     await EmbeddedValkey(home, clock=clock).forget()
     await EmbeddedPostgres(home, clock=clock).forget()
-    remove_ours(home)
+    # Seals and keys belong to the database: one that is configured elsewhere is not forgotten, so they stay.
+    remove_ours(home, keep=_OF_THE_DATABASE if settings.database_url else ())
 
 
-def remove_ours(home: Path) -> None:
+def remove_ours(home: Path, *, keep: Sequence[str] = ()) -> None:
     """Remove what an installation writes into its home, and the folder if nothing else stands in it."""
-    for path in [path for name in _OURS for path in home.glob(name)]:
+    for path in [path for name in (*_OURS, *_OF_THE_DATABASE) if name not in keep for path in home.glob(name)]:
         with using(path):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

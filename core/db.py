@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -15,7 +15,26 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from core.errors import DatabaseUnusable
 
-Connection = AsyncConnection[DictRow]
+
+class Sealing(Protocol):
+    """Turns what people wrote into ciphertext under their own keys (core.subjects.Vault)."""
+
+    async def seal(
+        self, conn: "Connection", workspace: str, people: Sequence[str], *, about: str, text: str
+    ) -> dict[str, Any]:
+        """`text` as it may stand in the audit log."""
+        ...
+
+
+class Connection(AsyncConnection[DictRow]):
+    """One connection, with what the audit log needs to know about this process."""
+
+    vault: Sealing | None = None
+    """Without it what people wrote is left out of the audit log."""
+    owed: list[Callable[[], Awaitable[object]]]
+    """Audit events that wait for the end of the transaction; `core.audit` writes them in order."""
+
+
 Pool = AsyncConnectionPool[Connection]
 Row = DictRow
 DatabaseError = psycopg.Error
@@ -34,12 +53,14 @@ __all__ = [
     "DatabaseError",
     "Pool",
     "Row",
+    "Sealing",
     "UniqueViolation",
     "connect",
     "is_fenced",
     "is_outage",
     "jsonb",
     "open_database",
+    "settle",
     "sql",
     "where",
     "with_search_path",
@@ -86,8 +107,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
         """A pooled connection inside one transaction: all of it is committed, or none."""
-        async with self.pool.connection() as conn, conn.transaction():
-            yield conn
+        async with self.pool.connection() as conn:
+            conn.owed = []
+            async with conn.transaction():
+                yield conn
+                await settle(conn)
 
     async def listen(self, channels: Sequence[str], ring: Callable[[], None]) -> None:
         """Call `ring` after each NOTIFY on `channels`, and after each reconnect, until cancelled."""
@@ -105,11 +129,14 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, min_size: int = 2, max_size: int = 16) -> AsyncGenerator[Database]:
+async def open_database(
+    url: str, *, min_size: int = 2, max_size: int = 16, vault: Sealing | None = None
+) -> AsyncGenerator[Database]:
     """A database whose pool is open inside the block; raises DatabaseUnusable when it does not answer in 15 s."""
     pool: Pool = AsyncConnectionPool(
         with_search_path(url),
-        connection_class=AsyncConnection[DictRow],
+        connection_class=Connection,
+        configure=_known_to(vault),
         min_size=min_size,
         max_size=max_size,
         timeout=15,
@@ -130,6 +157,19 @@ async def open_database(url: str, *, min_size: int = 2, max_size: int = 16) -> A
         await pool.close()
 
 
+def _known_to(vault: Sealing | None) -> Callable[[Connection], Awaitable[None]]:
+    async def configure(conn: Connection) -> None:
+        conn.vault, conn.owed = vault, []
+
+    return configure
+
+
+async def settle(conn: Connection) -> None:
+    """Write the audit events this transaction still owes, in their order."""
+    while conn.owed:
+        await conn.owed.pop(0)()
+
+
 async def _check(conn: Connection) -> None:
     await conn.execute("select 1")
 
@@ -138,7 +178,7 @@ async def _check(conn: Connection) -> None:
 async def connect(url: str) -> AsyncGenerator[Connection]:
     """One connection of its own, autocommit, for migrations and checks; raises DatabaseUnusable."""
     try:
-        conn = await AsyncConnection[DictRow].connect(
+        conn = await Connection.connect(
             with_search_path(url), autocommit=True, row_factory=dict_row, connect_timeout=10
         )
     except psycopg.ProgrammingError:
@@ -151,6 +191,7 @@ async def connect(url: str) -> AsyncGenerator[Connection]:
         raise DatabaseUnusable(
             f"Postgres at {where(url)} cannot be reached ({reason}). Start it, or correct DATABASE_URL."
         ) from error
+    conn.owed = []
     async with conn:
         yield conn
 

@@ -150,4 +150,4 @@ _GRANTS: Sequence[LiteralString] = (
     "grant execute on all functions in schema {schema} to {role}",
 )
 #: What only the owner's functions write.
-_SEALED: Sequence[LiteralString] = ("core.audit", "core.audit_head", "core.clock_shift")
+_SEALED: Sequence[LiteralString] = ("core.audit", "core.audit_head", "core.subject_key", "core.clock_shift")

@@ -18,7 +18,8 @@ class FencedSaver(AsyncPostgresSaver):
     """
 
     def __init__(self, database: Database, guard: RunGuard) -> None:
-        super().__init__(database.pool, serde=JsonSerializer())
+        # Our connections are a subclass of those it asks for; pools are invariant for the type checker.
+        super().__init__(database.pool, serde=JsonSerializer())  # pyright: ignore[reportArgumentType]
         self._guard = guard
 
     @asynccontextmanager

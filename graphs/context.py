@@ -12,6 +12,7 @@ from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database
 from graphs.plan import Plan, Step
+from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
 from graphs.run import Run, StepState, StepView, Waiting
 from graphs.store import RunStore
@@ -104,6 +105,7 @@ class RunContext:
                 reasoned_by=reasoned_by,
                 sandbox=self.gateway.only_pretends(step.action for step in plan.steps),
             )
+            await tell_plan(conn, run, steps, plan, rules_version=self.rules.version)
 
     async def show(self, key: str, state: StepState, note: str) -> None:
         """Write how far one step has come, so that the run's card shows it."""

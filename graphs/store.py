@@ -81,7 +81,8 @@ class RunStore:
             "run.started",
             actor=audit.person(request.requester),
             subject={"run_id": run_id, "workflow": request.workflow},
-            detail={"version": workflow_version, "origin": request.origin, "delivery_id": request.delivery_id},
+            detail={"version": workflow_version, "origin": request.origin, "delivery_id": request.delivery_id}
+            | {"words": request.text},
         )
         return True
 
@@ -318,8 +319,7 @@ class RunStore:
                 """,
                 (why, run.run_id, run.epoch, _before(RunState.NEEDS_ATTENTION)),
             )
-            key = f"{run.run_id}.attention.{run.epoch}"
-            await owe_post(conn, run.conversation, text=why, receiver_key=key)
+            await owe_post(conn, run.conversation, text=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
             await _changed(conn, run.run_id, run.epoch, cursor.rowcount)
             await _audit(conn, run, "run.needed_attention", {"why": why, "stalls": run.stalls})
 
@@ -369,8 +369,8 @@ async def _changed(conn: Connection, run_id: RunId, epoch: int, rows: int) -> No
 
 
 async def _audit(conn: Connection, run: Run, event: str, detail: Mapping[str, Any]) -> None:
-    subject = {"run_id": run.run_id, "workflow": run.workflow}
-    await audit.append(conn, run.request.workspace, event, actor=audit.CODE, subject=subject, detail=detail)
+    about, by = {"run_id": run.run_id, "workflow": run.workflow}, run.request
+    await audit.append(conn, by.workspace, event, actor=audit.CODE, subject=about, detail=detail, whose=by.requester)
 
 
 def _run(row: Row | Mapping[str, Any]) -> Run:

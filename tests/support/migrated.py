@@ -7,6 +7,8 @@ import pytest
 from bot.bootstrap import MIGRATIONS
 from core.db import Database, open_database
 from core.migrate import migrate
+from core.secrets import FileWrappingKey
+from core.subjects import Vault
 from tests.support.postgres import PostgresServer, new_test_name
 
 
@@ -23,6 +25,12 @@ def installation_template(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop(name)
 
 
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+    """What seals people's texts, with a wrapping key of this session's own."""
+    return Vault(FileWrappingKey(tmp_path_factory.mktemp("keys") / "wrapping.key"))
+
+
 @pytest.fixture
 def installation_url(postgres_server: PostgresServer, installation_template: str) -> Iterator[str]:
     """The URL of a fresh database with the whole schema."""
@@ -32,9 +40,9 @@ def installation_url(postgres_server: PostgresServer, installation_template: str
 
 
 @pytest.fixture
-async def installation_database(installation_url: str) -> AsyncGenerator[Database]:
+async def installation_database(installation_url: str, vault: Vault) -> AsyncGenerator[Database]:
     """That database, open."""
-    async with open_database(installation_url, max_size=20) as database:
+    async with open_database(installation_url, max_size=20, vault=vault) as database:
         yield database
 
 
@@ -47,9 +55,9 @@ def common_installation_url(postgres_server: PostgresServer, installation_templa
 
 
 @pytest.fixture
-async def common_installation(common_installation_url: str) -> AsyncGenerator[Database]:
+async def common_installation(common_installation_url: str, vault: Vault) -> AsyncGenerator[Database]:
     """That database, open, its clock set right for whoever comes next."""
-    async with open_database(common_installation_url, max_size=20) as database:
+    async with open_database(common_installation_url, max_size=20, vault=vault) as database:
         yield database
         async with database.connection() as conn:
             await conn.execute("delete from core.clock_shift")

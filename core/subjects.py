@@ -1,0 +1,83 @@
+"""What people wrote, as the audit log may hold it: under a key of theirs that can be destroyed."""
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from core.db import Connection
+from core.ids import new_id
+from core.secrets import KeyUnavailable, WrappingKey, seal, unseal
+
+#: Stands for a text that no key could be had for: never the text itself.
+LEFT_OUT = {"left_out": True}
+
+
+class Vault:
+    """Seals texts under the keys of the people they are of; one destroyed key makes a text unreadable for ever."""
+
+    def __init__(self, wrapping: WrappingKey) -> None:
+        self._wrapping = wrapping
+
+    async def seal(
+        self, conn: Connection, workspace: str, people: Sequence[str], *, about: str, text: str
+    ) -> dict[str, Any]:
+        """`text` under the key of each of these people, one inside the other; left out where a key cannot be had."""
+        sealed, names = text.encode(), list[str]()
+        try:
+            for person in people:
+                name, key = await self._key_of(conn, workspace, person)
+                sealed = seal(key, sealed, f"{workspace} {name} {about}")
+                names.append(name)
+        except KeyUnavailable:
+            return dict(LEFT_OUT)
+        return {"sealed": base64.b64encode(sealed).decode(), "keys": names}
+
+    async def open(self, conn: Connection, workspace: str, found: Any, *, about: str) -> str | None:
+        """The text that `seal` gave this for; None once a key of it is destroyed, or is another installation's."""
+        if not isinstance(found, Mapping) or "sealed" not in found:
+            return found if isinstance(found, str) else None
+        known = cast(Mapping[str, Any], found)
+        try:
+            text = base64.b64decode(known["sealed"])
+            for name in reversed(known["keys"]):
+                text = unseal(await self._key_named(conn, name), text, f"{workspace} {name} {about}")
+        except KeyUnavailable:
+            return None
+        return text.decode()
+
+    async def _key_of(self, conn: Connection, workspace: str, person: str) -> tuple[str, bytes]:
+        cursor = await conn.execute(
+            "select key_id, wrapped from core.subject_key"
+            " where workspace = %s and subject = %s and wrapped_by = %s and wrapped is not null",
+            (workspace, person, self._wrapping.key_id),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            name = new_id("sub", 16)
+            wrapped = await self._wrapping.wrap(secrets.token_bytes(32), name)
+            cursor = await conn.execute(
+                "select (k).key_id, (k).wrapped from core.subject_key_keep(%s, %s, %s, %s, %s) as k",
+                (workspace, person, self._wrapping.key_id, name, wrapped),
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+        return row["key_id"], await self._wrapping.unwrap(bytes(row["wrapped"]), row["key_id"])
+
+    async def _key_named(self, conn: Connection, name: str) -> bytes:
+        cursor = await conn.execute("select wrapped from core.subject_key where key_id = %s", (name,))
+        row = await cursor.fetchone()
+        if row is None or row["wrapped"] is None:
+            raise KeyUnavailable("The key of this text was destroyed.")
+        return await self._wrapping.unwrap(bytes(row["wrapped"]), name)
+
+
+async def keys_elsewhere(conn: Connection, wrapping: WrappingKey) -> int:
+    """How many people's keys in use were wrapped by another wrapping key than this."""
+    cursor = await conn.execute(
+        "select count(*) as many from core.subject_key where wrapped is not null and wrapped_by <> %s",
+        (wrapping.key_id,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["many"])

@@ -1,0 +1,38 @@
+"""The plan as the audit log has it: which steps were intended, under which rules, with a digest of all of it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from core import audit
+from core.db import Connection
+from graphs.plan import Plan
+from graphs.run import Run, StepView
+
+
+async def tell_plan(conn: Connection, run: Run, steps: Sequence[StepView], plan: Plan, *, rules_version: str) -> None:
+    """Append the event of a new plan, as the last statement; a plan proposed again after a crash adds nothing."""
+    sha256 = hashlib.sha256(json.dumps(plan.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    cursor = await conn.execute(
+        """
+        select 1 from core.audit
+        where subject ->> 'run_id' = %s and event = 'plan.proposed' and detail ->> 'plan_sha256' = %s
+        """,
+        (run.run_id, sha256),
+    )
+    if await cursor.fetchone() is not None:
+        return
+    await audit.append(
+        conn,
+        run.request.workspace,
+        "plan.proposed",
+        actor=audit.CODE,
+        subject={"run_id": run.run_id, "workflow": run.workflow},
+        detail={
+            "plan_sha256": sha256,
+            "rules_version": rules_version,
+            "steps": [{"step": step.key, "action": step.action, "verdict": step.verdict} for step in steps],
+            "summary": plan.summary,
+        },
+        whose=run.request.requester,
+    )
