@@ -66,6 +66,8 @@ class Action(Generic[Args, Result]):
     """The argument that says who receives."""
     customer: str | None
     """The argument that says on whose account it is, where it is on one customer's."""
+    beneficiary: str | None
+    """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
 
     def parse(self, args: Mapping[str, Any]) -> Args:
         """`args` as this action's typed arguments; raises ArgumentsInvalid."""
@@ -121,14 +123,15 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     target: str | None = None,
     recipient: str | None = None,
     customer: str | None = None,
+    beneficiary: str | None = None,
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
-        fields = (amount, target, recipient, customer)
+        fields = (amount, target, recipient, customer, beneficiary)
         declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
-        named = [*declared.guarded, *([customer] if customer else []), *_named_in(summary)]
+        named = [*declared.guarded, *[each for each in (customer, beneficiary) if each], *_named_in(summary)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")

@@ -1,7 +1,7 @@
 """What people answer, who may answer, and the one function that decides."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, cast
@@ -12,7 +12,11 @@ from actions.action import AnyAction, ArgumentsInvalid
 from actions.intent import short
 from actions.policy import Approvers, Decision
 from actions.team import Team
+from core.money import Money
 from core.outbox import Conversation
+
+#: Who is asked where a decision names nobody: an unnamed action waits for an admin.
+ADMINS = Approvers(role="admin")
 
 
 class ApprovalState(StrEnum):
@@ -78,6 +82,10 @@ class Open:
     elapsed: bool
     """True when its time has run out by the database's clock."""
     decided_by: str | None
+    beneficiary: str | None = None
+    """Who would receive it, where that is a person of the workspace."""
+    authored_by: str | None = None
+    """The approver who chose where it goes, or more of it, in this revision."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,10 @@ def _refuse_entitlement(click: Click, team: Team, approval: Open) -> Refusal | N
         )
     if click.user_id == approval.requester and not team.solo:
         return Refusal("own_request", "You asked for this, so somebody else must decide it. Nothing was changed.")
+    if click.user_id == approval.beneficiary and not team.solo:
+        return Refusal("beneficiary", "You would receive this, so somebody else must decide it. Nothing was changed.")
+    if click.user_id == approval.authored_by and not team.solo:
+        return Refusal("own_change", "You chose this change, so somebody else must agree to it. Nothing was changed.")
     if click.user_id in approval.votes:
         return Refusal("already_voted", "You have answered this already; another person's answer is still needed.")
     return None
@@ -170,6 +182,16 @@ def _leaves_out(now: list[str], then: list[str]) -> bool:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What an approver asked back, and the answer once there is one."""
+
+    asked_by: str
+    question: str
+    answered_by: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
 class ApprovalView:
     """Everything a card of one approval shows, from stored rows only."""
 
@@ -204,6 +226,16 @@ class ApprovalView:
     reason: str
     outcome: str
     outcome_state: str
+    beneficiary: str | None = None
+    edited_by: str | None = None
+    """Who changed the arguments that earlier people were asked about, in this revision."""
+    authored_by: str | None = None
+    """The same, where they chose where it goes or more of it: they do not agree to it themselves."""
+    changes: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    """What they changed: the argument, before, after."""
+    questions: list[Question] = field(default_factory=list[Question])
+    approvers: Approvers = ADMINS
+    amount: Money | None = None
 
 
 def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -234,3 +266,14 @@ def endorsements_of(origins: Mapping[str, tuple[str, str | None]]) -> list[str]:
         for name, (_, endorsed_by) in sorted(origins.items())
         if endorsed_by
     ]
+
+
+def beneficiary_of(action: AnyAction | None, args: Mapping[str, Any]) -> str | None:
+    """Whom this would give something to, where the action says that one of its arguments is a person."""
+    return None if action is None or action.beneficiary is None else str(args.get(action.beneficiary) or "") or None
+
+
+def amount_of(action: AnyAction | None, args: Mapping[str, Any]) -> Money | None:
+    """How much this would move, as far as this release can tell."""
+    typed = None if action is None or action.amount is None else _typed(action, args)
+    return None if typed is None or action is None or action.amount is None else getattr(typed, action.amount)

@@ -1,11 +1,12 @@
 """Approvals as stored: asked, answered once by the entitled, expired, shown."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actions.action import Catalogue
 from actions.approval import (
+    ADMINS,
     Answer,
     ApprovalState,
     ApprovalView,
@@ -13,22 +14,19 @@ from actions.approval import (
     Open,
     Refusal,
     Standing,
-    endorsements_of,
-    fields_of,
+    beneficiary_of,
     refusal_of,
     state_after,
 )
+from actions.approval_views import may_still_answer, read_views
 from actions.intent import Intent
-from actions.policy import Approvers, Decision, Rules
+from actions.policy import Decision, Rules
 from actions.withdrawal import supersede_asked
 from core import audit
 from core.db import Connection, Database, Row, jsonb
 from core.ids import ApprovalId, RunId, new_approval_id
 from core.metrics import Metrics
-from core.outbox import Conversation, refresh_cards, show_card
-
-#: Who is asked where a decision names nobody: an unnamed action waits for an admin.
-ADMINS = Approvers(role="admin")
+from core.outbox import Conversation, move_cards, refresh_cards, show_card
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,18 @@ class Asked:
     reason: str
 
 
-async def ask(conn: Connection, intent: Intent, decision: Decision, conversation: Conversation) -> ApprovalId:
-    """Ask people about exactly this revision, in the conversation and in the approvals channel if policy names one."""
+async def ask(
+    conn: Connection,
+    intent: Intent,
+    decision: Decision,
+    conversation: Conversation,
+    *,
+    in_place_of: str | None = None,
+) -> ApprovalId:
+    """Ask people about exactly this revision, in the conversation and in the approvals channel if policy names one.
+
+    With `in_place_of`, the cards of that approval become this one's.
+    """
     approval_id = new_approval_id()
     approvers = decision.approvers or ADMINS
     await conn.execute(
@@ -63,6 +71,9 @@ async def ask(conn: Connection, intent: Intent, decision: Decision, conversation
             decision.expires_in,
         ),
     )
+    if in_place_of is not None:
+        await move_cards(conn, "approval", in_place_of, approval_id)
+        return approval_id
     await show_card(conn, "approval", approval_id, conversation)
     if decision.approvals_channel and decision.approvals_channel != conversation.channel:
         await show_card(conn, "approval", approval_id, Conversation(conversation.workspace, decision.approvals_channel))
@@ -158,6 +169,18 @@ class Approvals:
             self._metrics.clicks_refused.labels(answer.refusal).inc()
         return answer
 
+    async def refused(self, conn: Connection, click: Click, standing: Standing | None) -> Answer | None:
+        """Why this person may do nothing about this approval, audited; None, and the approval locked, when they may.
+
+        Who has voted may still ask or change something: that is no second vote.
+        """
+        row = await _lock(conn, click.approval_id)
+        if row is None:
+            return await self._unknown(conn, click)
+        approval = replace(self._open(row), votes={})
+        refusal = refusal_of(click, standing, self._rules().team, approval)
+        return None if refusal is None else await self._refuse(conn, click, row, refusal)
+
     async def _unknown(self, conn: Connection, click: Click) -> Answer:
         await audit.append(
             conn,
@@ -171,7 +194,7 @@ class Approvals:
         return Answer(False, text, "", "unknown")
 
     async def _judge(self, conn: Connection, click: Click, standing: Standing | None, row: Row) -> Answer:
-        approval = _open(row)
+        approval = self._open(row)
         refusal = refusal_of(click, standing, self._rules().team, approval)
         if refusal is not None:
             if await _counted(conn, click):
@@ -190,6 +213,21 @@ class Approvals:
         )
         await self._after_vote(conn, click, row, state)
         return _answer(state, approvals, approval.quorum)
+
+    def _open(self, row: Row) -> Open:
+        return Open(
+            state=ApprovalState(row["state"]),
+            revision=row["revision"],
+            digest=row["digest"],
+            requester=row["requester"],
+            approvers=Decision.from_json(row["decision"]).approvers or ADMINS,
+            quorum=row["quorum"],
+            votes=row["votes"],
+            elapsed=row["elapsed"],
+            decided_by=row["decided_by"],
+            authored_by=row["authored_by"],
+            beneficiary=beneficiary_of(self._catalogue.get(row["action"]), row["record"]["args"]),
+        )
 
     async def _refuse(self, conn: Connection, click: Click, row: Row, refusal: Refusal) -> Answer:
         await self._audit(conn, click, row, "approval.click_refused", {"refused": refusal.word})
@@ -254,72 +292,18 @@ class Approvals:
 
     async def view(self, approval_id: str) -> ApprovalView | None:
         """Everything a card of this approval shows, or None when there is no such approval."""
-        found = await self._views("a.approval_id = %s", (approval_id,))
+        found = await self.views([approval_id])
         return found[0] if found else None
+
+    async def views(self, approval_ids: Sequence[str] | None = None) -> list[ApprovalView]:
+        """Everything that cards of these approvals show, or of all that are pending, oldest first."""
+        async with self._database.connection() as conn:
+            return await read_views(conn, self._catalogue, self._rules().team, approval_ids)
 
     async def waiting_for(self, user_id: str) -> list[ApprovalView]:
         """The approvals this person could answer now, oldest first."""
         team = self._rules().team
-        pending = await self._views("a.state = 'pending'", ())
-        return [
-            view
-            for view in pending
-            if user_id in view.eligible and (team.solo or user_id != view.requester) and user_id not in dict(view.votes)
-        ]
-
-    async def _views(self, condition: str, parameters: tuple[Any, ...]) -> list[ApprovalView]:
-        query = f"""
-            select a.*, i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, i.action, i.effect,
-                   i.connector, i.sandbox, i.state as intent_state, i.outcome, r.record, r.summary, r.evidence,
-                   r.origins,
-                   coalesce((select jsonb_agg(jsonb_build_array(v.person, v.verdict) order by v.at)
-                             from actions.vote v where v.approval_id = a.approval_id), '[]') as votes
-            from actions.approval a
-            join actions.intent i using (intent_id)
-            join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision
-            where {condition} order by a.asked_at
-            """
-        async with self._database.connection() as conn:
-            cursor = await conn.execute(query.encode(), parameters)
-            return [self._view(row) for row in await cursor.fetchall()]
-
-    def _view(self, row: Row) -> ApprovalView:
-        decision = Decision.from_json(row["decision"])
-        approvers = decision.approvers or ADMINS
-        team = self._rules().team
-        return ApprovalView(
-            approval_id=row["approval_id"],
-            run_id=row["run_id"],
-            step=row["step"],
-            revision=row["revision"],
-            digest=row["digest"],
-            state=row["state"],
-            workspace=row["workspace"],
-            workflow=row["workflow"],
-            action=row["action"],
-            effect=row["effect"],
-            sandbox=row["sandbox"],
-            connector=row["connector"],
-            account=row["record"]["account"],
-            summary=row["summary"],
-            fields=fields_of(self._catalogue.get(row["action"]), row["record"]["args"]),
-            evidence=[*row["evidence"], *endorsements_of(row["origins"])],
-            reasons=list(decision.reasons),
-            rule=", ".join(decision.rules),
-            who=team.describe(approvers),
-            eligible=team.eligible(approvers),
-            quorum=row["quorum"],
-            votes=[(person, verdict) for person, verdict in row["votes"]],
-            requester=row["requester"],
-            conversation=Conversation.from_json(row["conversation"]),
-            asked_at=row["asked_at"],
-            expires_at=row["expires_at"],
-            decided_at=row["decided_at"],
-            decided_by=row["decided_by"],
-            reason=row["reason"],
-            outcome=row["outcome"],
-            outcome_state=row["intent_state"],
-        )
+        return [view for view in await self.views() if may_still_answer(view, user_id, team)]
 
 
 def _clicker(click: Click) -> dict[str, Any]:
@@ -331,11 +315,13 @@ async def _lock(conn: Connection, approval_id: str) -> Row | None:
     await conn.execute("select 1 from actions.approval where approval_id = %s for update", (approval_id,))
     cursor = await conn.execute(
         """
-        select a.*, i.run_id, i.step, i.workspace, i.requester, i.action, a.expires_at <= core.now() as elapsed,
+        select a.*, i.run_id, i.step, i.workspace, i.requester, i.action, r.record, r.authored_by,
+               a.expires_at <= core.now() as elapsed,
                core.now() - a.asked_at as waited,
                coalesce((select jsonb_object_agg(v.person, v.verdict) from actions.vote v
                          where v.approval_id = a.approval_id), '{}') as votes
         from actions.approval a join actions.intent i using (intent_id)
+        join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision
         where a.approval_id = %s
         """,
         (approval_id,),
@@ -360,20 +346,6 @@ async def _settle(conn: Connection, click: Click, state: ApprovalState) -> bool:
         (state, click.user_id, click.reason, click.approval_id, click.revision, click.digest16),
     )
     return await cursor.fetchone() is not None
-
-
-def _open(row: Row) -> Open:
-    return Open(
-        state=ApprovalState(row["state"]),
-        revision=row["revision"],
-        digest=row["digest"],
-        requester=row["requester"],
-        approvers=Decision.from_json(row["decision"]).approvers or ADMINS,
-        quorum=row["quorum"],
-        votes=row["votes"],
-        elapsed=row["elapsed"],
-        decided_by=row["decided_by"],
-    )
 
 
 def _answer(state: ApprovalState, approvals: int, quorum: int) -> Answer:

@@ -199,7 +199,8 @@ class Attempts:
 
     async def _end_done(self, wish: Wish, go: Go, result: BaseModel) -> Outcome:
         plain = result.model_dump(mode="json")
-        text = f"{go.intent.summary}: done"
+        changed = go.intent.changed
+        text = f"{go.intent.summary}: done{f', approved with changes ({changed})' if changed else ''}"
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             if not await store.end_attempt(conn, go.attempt, "done", receipt=plain):
@@ -208,7 +209,7 @@ class Attempts:
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
             await self._tell(conn, wish, go, "effect.done", {"receipt": plain})
         self._metrics.effects.labels(wish.action.name, "done").inc()
-        return Done(plain, text)
+        return Done(plain, text, changed)
 
     async def _as_ended(self, conn: Connection, wish: Wish) -> Outcome:
         """The outcome that another task of the same owner wrote down first; raises IllegalTransition without one."""

@@ -150,3 +150,5 @@ class Intent:
     digest: str
     receiver_key: str
     summary: str
+    changed: str = ""
+    """What people changed when they approved it, in words."""

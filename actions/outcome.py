@@ -44,6 +44,8 @@ class Done:
 
     result: Mapping[str, Any]
     text: str
+    changed: str = ""
+    """What people changed when they approved it, in words; empty where it happened as it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
     """The outcome that the ledger has, or None while it has none."""
     match stored.intent.state:
         case IntentState.DONE:
-            return Done(stored.result or {}, stored.outcome)
+            return Done(stored.result or {}, stored.outcome, stored.intent.changed)
         case IntentState.FAILED:
             return Failed(stored.outcome)
         case IntentState.REFUSED | IntentState.CANCELLED:

@@ -31,6 +31,18 @@ class NewIntent:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One person's change of an intent's arguments."""
+
+    by: str
+    delivery_id: str
+    changes: list[tuple[str, str, str]]
+    """Each changed argument with its value before and after, in words."""
+    authored: bool = False
+    """True where somebody else must agree to it."""
+
+
+@dataclass(frozen=True)
 class NewRevision:
     """One version of an intent's arguments."""
 
@@ -39,6 +51,8 @@ class NewRevision:
     summary: str
     origins: Mapping[str, Origin]
     evidence: list[str]
+    edit: Edit | None = None
+    """Which edit made it, where a person made it and not the run."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class StoredIntent:
     result: Mapping[str, Any] | None
     outcome: str
     cause: str
+    evidence: list[str]
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,8 @@ async def lock_intent(conn: Connection, key: IntentKey) -> StoredIntent | None:
     )
     cursor = await conn.execute(
         """
-        select i.*, r.record, r.digest, r.receiver_key, r.summary, r.origins
+        select i.*, r.record, r.digest, r.receiver_key, r.summary, r.origins,
+               r.evidence, r.edited_by, r.changes
         from actions.intent i join actions.revision r using (intent_id, revision)
         where i.run_id = %s and i.step = %s
         """,
@@ -88,6 +104,7 @@ async def lock_intent(conn: Connection, key: IntentKey) -> StoredIntent | None:
 
 
 def _stored(row: Row) -> StoredIntent:
+    changes = row["changes"]
     intent = Intent(
         intent_id=IntentId(row["intent_id"]),
         key=IntentKey(RunId(row["run_id"]), row["step"]),
@@ -97,9 +114,10 @@ def _stored(row: Row) -> StoredIntent:
         digest=row["digest"],
         receiver_key=row["receiver_key"],
         summary=row["summary"],
+        changed="; ".join(f"{label} {was or '(empty)'} → {now or '(empty)'}" for label, was, now in changes),
     )
     origins = {name: Origin(TrustLabel(label), endorsed_by) for name, (label, endorsed_by) in row["origins"].items()}
-    return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"])
+    return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"], row["evidence"])
 
 
 async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision) -> None:
@@ -143,8 +161,9 @@ async def add_revision(conn: Connection, intent: Intent, revision: NewRevision) 
 async def _insert_revision(conn: Connection, intent_id: IntentId, number: int, new: NewRevision) -> None:
     await conn.execute(
         """
-        insert into actions.revision (intent_id, revision, record, digest, receiver_key, summary, origins, evidence)
-        values (%s, %s, %s, %s, %s, %s, %s, %s)
+        insert into actions.revision (intent_id, revision, record, digest, receiver_key, summary, origins, evidence,
+                                      edited_by, authored_by, edit_delivery_id, changes)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             intent_id,
@@ -155,6 +174,10 @@ async def _insert_revision(conn: Connection, intent_id: IntentId, number: int, n
             new.summary,
             jsonb({name: [origin.label, origin.endorsed_by] for name, origin in new.origins.items()}),
             jsonb(new.evidence),
+            new.edit.by if new.edit else None,
+            new.edit.by if new.edit and new.edit.authored else None,
+            new.edit.delivery_id if new.edit else None,
+            jsonb(new.edit.changes if new.edit else []),
         ),
     )
 

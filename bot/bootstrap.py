@@ -1,6 +1,6 @@
 """The only place where things are put together."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,12 @@ from actions.connector import Connector, EffectClass
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.edits import Edits
 from actions.gateway import Gateway
+from actions.judging import Judge
 from actions.policy import Rules
 from actions.records import Records
+from actions.wishes import Wishes
 from bot.company import read_company
 from bot.settings import Settings
 from core.cache import Cache, open_cache
@@ -73,6 +76,7 @@ class Installation:
     rules: Callable[[], Rules]
     gateway: Gateway
     approvals: Approvals
+    edits: Edits
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -197,6 +201,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         rules=rules,
         gateway=gateway,
         approvals=approvals,
+        edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
@@ -216,6 +221,26 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             clock=clock,
             metrics=metrics,
         ),
+    )
+
+
+def _edits(
+    approvals: Approvals,
+    ground: _Ground,
+    rules: Callable[[], Rules],
+    *,
+    wake: Callable[[RunId, Connection], Awaitable[None]],
+    metrics: Metrics,
+) -> Edits:
+    return Edits(
+        ground.database,
+        approvals,
+        catalogue=ground.catalogue,
+        wishes=Wishes(ground.catalogue, ground.connectors),
+        judge=Judge(rules, metrics),
+        rules=rules,
+        wake=wake,
+        metrics=metrics,
     )
 
 

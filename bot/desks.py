@@ -166,11 +166,12 @@ class ClickDesk:
             return await other.consider(delivery)
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
-        answer = await self._decisions.decide(_click(delivery), standing)
+        answer = await self._decisions.decide(click_of(delivery), standing)
         return say(answer.text)
 
 
-def _click(delivery: Delivery) -> Click:
+def click_of(delivery: Delivery) -> Click:
+    """The press as the approvals understand it."""
     pointer = Pointer.parse(delivery.value)
     return Click(
         approval_id=pointer.approval_id,

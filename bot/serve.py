@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from actions.team import Team
+from bot.answering import EditDesk
 from bot.bootstrap import EXPIRY_SECONDS, Installation, open_installation
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
@@ -22,6 +23,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.run_card import run_card
+from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
@@ -107,7 +109,13 @@ async def _open_slack(options: SlackOptions, installation: Installation, clock: 
     deliveries = Deliveries(installation.database)
     async with AsyncExitStack() as stack:
         while True:
-            opening = open_slack(options, deliveries, installation.approvals.view, installation.metrics)
+            opening = open_slack(
+                options,
+                deliveries,
+                installation.approvals.view,
+                installation.metrics,
+                dialogs=[EditDialog(installation.edits, deliveries).register],
+            )
             try:
                 side = await stack.enter_async_context(opening)
                 break
@@ -169,7 +177,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         choose_workflow=installation.choose_workflow,
         command=settings.command,
     )
-    clicks = ClickDesk(runs, installation.approvals, people)
+    clicks = ClickDesk(runs, installation.approvals, people, others={"edit": EditDesk(installation.edits, people)})
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 

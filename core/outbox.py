@@ -58,6 +58,14 @@ async def show_card(
     return CardId(row["card_id"])
 
 
+async def move_cards(conn: Connection, kind: str, subject_id: str, to_subject_id: str) -> None:
+    """Make every copy of this subject's card one of the other subject's, in place, and owe each a rendering."""
+    await conn.execute(
+        "update core.card set subject_id = %s where kind = %s and subject_id = %s", (to_subject_id, kind, subject_id)
+    )
+    await refresh_cards(conn, kind, to_subject_id)
+
+
 async def refresh_cards(conn: Connection, kind: str, subject_id: str) -> None:
     """Owe every copy of this subject's card a rendering from the row as it will be when sent."""
     # The needless update locks a row that is owed already, so that the sender cannot render it from what was

@@ -39,6 +39,8 @@ class Ended:
     state: StepState
     text: str
     result: dict[str, Any]
+    changed: str = ""
+    """What people changed when they approved it, in words."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
     ended = await _passed_over(context, step, reason) if reason else _ended_by(await context.act(step))
     await context.show(step.key, ended.state, ended.text)
-    return _with(state, results=[*results, {"state": ended.state, "text": ended.text, "result": ended.result}])
+    found = {"state": ended.state, "text": ended.text, "result": ended.result, "changed": ended.changed}
+    return _with(state, results=[*results, found])
 
 
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
@@ -224,8 +227,8 @@ async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step
 
 def _ended_by(outcome: Done | Declined | Failed) -> Ended:
     match outcome:
-        case Done(result, text):
-            return Ended(StepState.DONE, text, dict(result))
+        case Done(result, text, changed):
+            return Ended(StepState.DONE, text, dict(result), changed)
         case Declined(_, text):
             return Ended(StepState.REFUSED, text, {})
         case Failed(text):
@@ -236,10 +239,11 @@ def _report(walk: Walk) -> Node:
     async def report(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
         results = [
-            (step, Ended(StepState(found["state"]), found["text"], found["result"]))
+            (step, Ended(StepState(found["state"]), found["text"], found["result"], found.get("changed", "")))
             for step, found in zip(plan.steps, state["case"]["results"], strict=True)
         ]
-        text = _fitting("\n".join([walk.report(state["case"]["facts"], results), *plan.notes]))
+        changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
+        text = _fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes]))
         await context.act(_message(context, text))
         return _with(_ended(state, _end_state(results), text), told=True)
 

@@ -33,6 +33,9 @@ _DOWN_CHECKS = 4
 
 log = logging.getLogger(__name__)
 
+#: Registers the listeners of one kind of modal that talks back while it is open.
+Dialog = Callable[[AsyncApp, AsyncWebClient], None]
+
 
 class SlackRefused(CountersignError):
     """Slack does not let us in; the message says which token is wrong and what to do."""
@@ -160,7 +163,12 @@ class SlackSide:
 
 @asynccontextmanager
 async def open_slack(
-    options: SlackOptions, deliveries: Keeper, load_approval: LoadApproval, metrics: Metrics
+    options: SlackOptions,
+    deliveries: Keeper,
+    load_approval: LoadApproval,
+    metrics: Metrics,
+    *,
+    dialogs: Sequence[Dialog] = (),
 ) -> AsyncGenerator[SlackSide]:
     """Connected to Slack inside the block; raises SlackRefused when a token is wrong or Slack is not there."""
     async with AsyncExitStack() as stack:
@@ -168,7 +176,7 @@ async def open_slack(
         client = _client(options, session)
         identity = await preflight(client, options)
         app = build_app(client, identity, deliveries, metrics)
-        register_all(app, client, options.command, load_approval)
+        register_all(app, client, options.command, load_approval, dialogs=dialogs)
         connections = Connections(app, options)
         stack.push_async_callback(connections.close)
         await connections.open()
@@ -257,8 +265,17 @@ def _keep_first(
     return keep
 
 
-def register_all(app: AsyncApp, client: AsyncWebClient, command: str, load_approval: LoadApproval) -> None:
-    """Register every listener; the one that takes whatever is left comes last."""
+def register_all(
+    app: AsyncApp,
+    client: AsyncWebClient,
+    command: str,
+    load_approval: LoadApproval,
+    *,
+    dialogs: Sequence[Dialog] = (),
+) -> None:
+    """Register every listener, those of `dialogs` first; the one that takes whatever is left comes last."""
+    for register in dialogs:
+        register(app, client)
     listeners.command.register(app, command)
     listeners.mention.register(app)
     listeners.buttons.register(app, client, load_approval)

@@ -6,14 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from actions.action import Call, Catalogue, Effect, action
 from actions.approval import ApprovalState
 from actions.approvals import _settle
+from actions.catalogue.payment_refund import Refund, Refunded
 from actions.intent import Origin, TrustLabel
 from actions.outcome import Done, Parked
 from core.db import Database
 from tests.support.clicks import CAMPAIGN, FEW, ask_many, campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA
-from tests.support.ledger import ENDORSED, PEOPLE, a_house, a_team, ask, member, rules_of, standing
+from tests.support.ledger import ENDORSED, PEOPLE, a_house, a_refund, a_team, ask, member, rules_of, standing
 
 pytest_plugins = ["tests.support.migrated"]
 
@@ -375,3 +377,42 @@ async def decide_and_die(house, click):
     async with house.database.transaction() as conn:
         await house.approvals.decide_in(conn, click, standing(CLEO))
         raise ZeroDivisionError
+
+
+# -- who receives --------------------------------------------------------------------------------------------------
+
+
+class Expense(Refund):
+    """Money back to a person of the workspace."""
+
+    person: str
+
+
+@action(
+    "expense.repay",
+    connector="payments",
+    effect=Effect.IRREVERSIBLE,
+    summary="Repay {amount} to {person}",
+    amount="amount",
+    beneficiary="person",
+)
+async def repay(args: Expense, call: Call) -> Refunded:
+    reply = await call.send()
+    return Refunded.model_validate(reply["refund"])
+
+
+async def test_whoever_would_receive_it_does_not_decide_it(common_installation):
+    house = a_house(common_installation, catalogue=Catalogue({"expense.repay": repay}))
+    house.rules = rules_of({**ask(tier=2), "action": "expense.repay"}, team=a_team(people=MORE_PEOPLE))
+    args = Expense.model_validate({**dict(a_refund("100 USD")), "person": CLEO})
+    parked = await house.gateway.perform("expense.repay", args, step="repay", caller=await house.caller())
+    answer = await house.answer(parked.subject_id, by=CLEO)
+    assert (answer.decided, answer.refusal) == (False, "beneficiary")
+    assert "You would receive this" in answer.text
+    assert (await house.edit(parked.subject_id, by=CLEO, amount="60 USD")).refusal == "beneficiary"
+    assert parked.subject_id not in {view.approval_id for view in await house.approvals.waiting_for(CLEO)}
+    to_dora = await house.edit(parked.subject_id, by=DORA, person=DORA)
+    assert (to_dora.decided, to_dora.state) == (True, "pending")
+    [newest] = [v for v in await house.approvals.waiting_for(CLEO) if v.beneficiary == DORA and v.revision == 2]
+    assert (await house.answer(newest.approval_id, by=DORA)).refusal == "beneficiary"
+    assert (await house.answer(newest.approval_id, by=CLEO)).decided

@@ -8,8 +8,8 @@ from actions.approval import Click
 from tests.support.ledger import House, a_team, ask, member, rules_of, standing
 
 #: Approvals, and simultaneous clicks on each.
-CAMPAIGN = (1000, 16)
-FEW = (40, 16)
+CAMPAIGN = (1000, 32)
+FEW = (30, 32)
 
 
 def campaign() -> bool:

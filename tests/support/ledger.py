@@ -25,13 +25,16 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
+from actions.edits import Edits
 from actions.gateway import Gateway
 from actions.intent import Origin, Record, TrustLabel
+from actions.judging import Judge
 from actions.outcome import Caller, Consent, Outcome, Parked
 from actions.policy import Policy, Rule, Rules
 from actions.rule_file import read
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Member, Team
+from actions.wishes import Wishes
 from core.clock import SettableClock
 from core.db import Connection, Database
 from core.ids import RunId, new_run_id
@@ -107,7 +110,7 @@ class Outside:
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The refund as this provider wants it; it cannot refund to a gift card."""
-        args = Refund.model_validate(record.args)
+        args = Refund.model_validate({name: record.args[name] for name in Refund.model_fields})
         if args.payment_method_id == "gift_card":
             raise Rejected("This provider knows no gift cards.", code="not_expressible")
         refund = {
@@ -232,6 +235,7 @@ class House:
     clock: SettableClock
     gateway: Gateway
     approvals: Approvals
+    edits: Edits
     metrics: Metrics
     woken: list[tuple[str, datetime | None]]
     rules: Rules
@@ -301,6 +305,19 @@ class House:
         """Click, as the person Slack says this is."""
         return await self.approvals.decide(await self.click_on(approval_id, by=by, **changes), standing(by))
 
+    async def edit(self, approval_id: str, *, by: str = CLEO, **typed: str) -> Answer:
+        """Change arguments and approve, as the person Slack says this is."""
+        return await self.edits.decide(await self.click_on(approval_id, by=by), standing(by), typed)
+
+    async def newest(self, caller: Caller) -> str:
+        """The id of the newest approval of a run."""
+        [row] = await self.execute(
+            "select approval_id from actions.approval join actions.intent using (intent_id) where run_id = %s"
+            " order by approval.revision desc, asked_at desc limit 1",
+            caller.run_id,
+        )
+        return row["approval_id"]
+
     async def pass_time(self, by: timedelta) -> None:
         """Let `by` pass on the database's clock."""
         await self.execute(
@@ -365,11 +382,17 @@ def standing(user_id: str, /, **changes: Any) -> Standing:
     return replace(plain, **changes)
 
 
-def a_house(database: Database, *, outside: Outside | None = None, rules: Sequence[dict[str, Any]] = ()) -> House:
+def a_house(
+    database: Database,
+    *,
+    outside: Outside | None = None,
+    rules: Sequence[dict[str, Any]] = (),
+    catalogue: Catalogue | None = None,
+) -> House:
     """A gateway over `database`; refunds up to 50 USD run alone, larger ones ask an approver."""
     clock, metrics, woken = SettableClock(NOON), Metrics(), list[tuple[str, datetime | None]]()
     outside = outside or Outside()
-    catalogue = Catalogue.scan()
+    catalogue = catalogue or Catalogue.scan()
 
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
         del conn
@@ -379,12 +402,23 @@ def a_house(database: Database, *, outside: Outside | None = None, rules: Sequen
         return house.rules
 
     connectors = {outside.name: outside}
+    approvals = Approvals(database, catalogue, now_in_force, wake=wake, metrics=metrics)
     house = House(
         database,
         outside,
         clock,
         Gateway(database, catalogue, connectors, now_in_force, wake=wake, clock=clock, metrics=metrics),
-        Approvals(database, catalogue, now_in_force, wake=wake, metrics=metrics),
+        approvals,
+        Edits(
+            database,
+            approvals,
+            catalogue=catalogue,
+            wishes=Wishes(catalogue, connectors),
+            judge=Judge(now_in_force, metrics),
+            rules=now_in_force,
+            wake=wake,
+            metrics=metrics,
+        ),
         metrics,
         woken,
         rules_of(*(rules or (allow(), ask()))),

@@ -8,8 +8,10 @@ from actions.approval import ApprovalState, ApprovalView
 from actions.intent import IntentState, short
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
+from bot.slack.blocks.modals import modal, note_view, text_input
 
 APPROVE = "approval.approve"
+EDIT = "edit.change"
 REJECT = "approval.reject"
 DETAILS = "approval.details"
 REASON_BLOCK = "reason"
@@ -39,7 +41,9 @@ def value_of(view: ApprovalView) -> str:
 
 def approval_card(view: ApprovalView) -> Message:
     """The card; where the whole record does not fit on it, Approve is only in the full view."""
-    whole = Message(_text(view), [*_top(view), *_record(view), *_why(view), *_bottom(view, complete=True)])
+    whole = Message(
+        _text(view), [*_top(view), *_record(view), *_changes(view), *_why(view), *_bottom(view, complete=True)]
+    )
     if not limits.violations(whole):
         return whole
     return Message(_brief_text(view), [*_top(view), *_too_long(view), *_bottom(view, complete=False)])
@@ -80,6 +84,14 @@ def _label(label: str) -> str:
 
 def _effect(view: ApprovalView) -> str:
     return "cannot be taken back" if view.effect == Effect.IRREVERSIBLE else view.effect
+
+
+def _changes(view: ApprovalView) -> list[Block]:
+    """What an approver changed, before → after, whole as all arguments are."""
+    if not view.changes or view.edited_by is None:
+        return []
+    pairs = [(_label(label), f"{before or '(empty)'} → {after or '(empty)'}") for label, before, after in view.changes]
+    return [limits.section(f"*Changed by* {limits.person(view.edited_by)}"), *limits.facts(pairs)]
 
 
 def _why(view: ApprovalView) -> list[Block]:
@@ -132,7 +144,8 @@ def _buttons(view: ApprovalView, *, complete: bool) -> list[Block]:
     if not complete:
         return [limits.button("Review in full", DETAILS, value, style="primary"), reject]
     approve = limits.button("Approve", APPROVE, value, style="primary", confirm=_confirmation(view))
-    return [approve, reject, limits.button("Details", DETAILS, value)]
+    edit = limits.button("Edit & approve…", EDIT, value)
+    return [approve, edit, reject, limits.button("Details", DETAILS, value)]
 
 
 def _confirmation(view: ApprovalView) -> Block | None:
@@ -154,7 +167,8 @@ def decision_line(view: ApprovalView) -> str:
 
 def _approved(view: ApprovalView) -> str:
     by = ", ".join(limits.person(user) for user, verdict in view.votes if verdict == "approve")
-    return f"✅ *Approved* by {by or _decider(view)}{_when(view)}"
+    changed = " with changes" if view.changes else ""
+    return f"✅ *Approved{changed}* by {by or _decider(view)}{_when(view)}"
 
 
 def _rejected(view: ApprovalView) -> str:
@@ -170,6 +184,10 @@ def _when(view: ApprovalView) -> str:
     return f" · {limits.instant(view.decided_at)}" if view.decided_at else ""
 
 
+def _replaced_by(view: ApprovalView) -> str:
+    return f" by a change of {limits.person(view.decided_by)}" if view.decided_by else ""
+
+
 _ENDINGS: Mapping[str, Callable[[ApprovalView], str]] = {
     ApprovalState.APPROVED: _approved,
     ApprovalState.REJECTED: _rejected,
@@ -178,8 +196,8 @@ _ENDINGS: Mapping[str, Callable[[ApprovalView], str]] = {
         "ask again if it is still wanted."
     ),
     ApprovalState.SUPERSEDED: lambda view: (
-        "🔁 *Replaced*: what would be done has changed since this was asked. The newest card shows it; "
-        "an answer given here does not count."
+        f"🔁 *Replaced*{_replaced_by(view)}: what would be done has changed since this was asked. The newest card "
+        "shows it; an answer given here does not count."
     ),
     ApprovalState.CANCELLED: lambda view: "🛑 *Cancelled*: the run was stopped, so this is no longer asked.",
     _UNDELIVERED: lambda view: (
@@ -193,7 +211,7 @@ def outcome_line(view: ApprovalView) -> str:
     text = limits.brief(view.outcome, _MOST_OUTCOME)
     lines = {
         IntentState.EXECUTING: "⏳ *Being carried out now*",
-        IntentState.DONE: "✅ *Done*" if view.outcome == f"{view.summary}: done" else f"✅ *Done*: {text}",
+        IntentState.DONE: "✅ *Done*" if view.outcome.startswith(f"{view.summary}: done") else f"✅ *Done*: {text}",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
         IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
         "It is being settled with the other side and is never simply tried again.",
@@ -206,8 +224,11 @@ def outcome_line(view: ApprovalView) -> str:
 
 def _text(view: ApprovalView) -> str:
     record = "; ".join(f"{label}: {value}" for label, value in view.fields)
-    lead = f"{_summary_text(view)} {limits.escape(record)}."
-    return f"{lead} {_closing_text(view)}"
+    changed = "; ".join(
+        f"{label} {before or '(empty)'} → {after or '(empty)'}" for label, before, after in view.changes
+    )
+    changes = f" Changed by {limits.person(view.edited_by)}: {limits.escape(changed)}." if view.edited_by else ""
+    return f"{_summary_text(view)} {limits.escape(record)}.{changes} {_closing_text(view)}"
 
 
 def _brief_text(view: ApprovalView) -> str:
@@ -233,26 +254,26 @@ def _closing_text(view: ApprovalView) -> str:
 
 def loading_view() -> dict[str, Any]:
     """What is shown at once, while the record is being read."""
-    return _modal("Details", [limits.section("Reading the record…")])
+    return note_view("Details", "Reading the record…")
 
 
 def missing_view() -> dict[str, Any]:
     """What is shown when there is no such approval any more."""
-    return _modal("Details", [limits.section("This approval is not on record any more. Nothing was changed.")])
+    return note_view("Details", "This approval is not on record any more. Nothing was changed.")
 
 
 def details_view(view: ApprovalView, metadata: str) -> dict[str, Any]:
     """Everything of the record in full; while it is pending, Approve is here too. `metadata` comes back with it."""
-    blocks = [*_top(view), *_record(view), *_why(view), *_standing(view)]
+    blocks = [*_top(view), *_record(view), *_changes(view), *_why(view), *_standing(view)]
     pending = view.state == ApprovalState.PENDING
-    modal = _modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
-    if not limits.modal_violations(modal):
-        return modal
+    whole = modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
+    if not limits.modal_violations(whole):
+        return whole
     notice = (
         "This record is too long even for this view, so it cannot be approved in Slack. "
         "Reject it and ask for something smaller."
     )
-    return _modal("Details", [*_top(view), limits.section(notice)])
+    return modal("Details", [*_top(view), limits.section(notice)])
 
 
 def _standing(view: ApprovalView) -> list[Block]:
@@ -265,32 +286,6 @@ def _standing(view: ApprovalView) -> list[Block]:
 
 def reject_view(metadata: str) -> dict[str, Any]:
     """Asks why, before a rejection counts. `metadata` comes back with the answer."""
-    reason: Block = {
-        "type": "input",
-        "block_id": REASON_BLOCK,
-        "label": {"type": "plain_text", "text": "Why not? Whoever asked will read this.", "emoji": False},
-        "element": {
-            "type": "plain_text_input",
-            "action_id": REASON_INPUT,
-            "multiline": True,
-            "max_length": MOST_REASON,
-            "focus_on_load": True,
-        },
-    }
-    return _modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")
-
-
-def _modal(
-    title: str, blocks: list[Block], *, callback_id: str = "", metadata: str = "", submit: str = ""
-) -> dict[str, Any]:
-    modal: dict[str, Any] = {
-        "type": "modal",
-        "title": {"type": "plain_text", "text": title, "emoji": False},
-        "close": {"type": "plain_text", "text": "Close", "emoji": False},
-        "blocks": blocks,
-    }
-    if submit:
-        modal["submit"] = {"type": "plain_text", "text": submit, "emoji": False}
-        modal["callback_id"] = callback_id
-        modal["private_metadata"] = metadata
-    return modal
+    label = "Why not? Whoever asked will read this."
+    reason = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
+    return modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")

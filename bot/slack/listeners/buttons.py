@@ -18,7 +18,7 @@ LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
 #: Buttons that open a modal made of nothing but where they stand.
 FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {approval_card.REJECT: approval_card.reject_view}
 #: Buttons whose click is no answer by itself.
-OPENING = frozenset({*FORMS, approval_card.DETAILS})
+OPENING = frozenset({*FORMS, approval_card.DETAILS, approval_card.EDIT})
 #: Every button of ours says which kind of card it stands on: `approval.approve`.
 OURS = re.compile(r"^[a-z]+\.[a-z_]+$")
 
@@ -71,7 +71,7 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
         # The trigger lives for 3 s: first the empty modal, then what takes a query.
         opened: Any = await client.views_open(trigger_id=body["trigger_id"], view=approval_card.loading_view())
         view = await load_approval(Pointer.parse(text(pressed, "value")).approval_id)
-        metadata = _metadata(body, pressed) if view is None else _metadata_of(body, approval_card.value_of(view))
+        metadata = _metadata(body, pressed) if view is None else metadata_of(body, approval_card.value_of(view))
         modal = approval_card.missing_view() if view is None else approval_card.details_view(view, metadata)
         await client.views_update(view_id=opened["view"]["id"], view=modal)
 
@@ -79,9 +79,9 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
 
 
 def _metadata(body: Body, pressed: Body) -> str:
-    return _metadata_of(body, text(pressed, "value"))
+    return metadata_of(body, text(pressed, "value"))
 
 
-def _metadata_of(body: Body, value: str) -> str:
+def metadata_of(body: Body, value: str) -> str:
     """The button's value, and where its card stands: that is where the answer to the modal goes."""
     return " ".join([value, *place_of(body)]).strip()

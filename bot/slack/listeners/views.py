@@ -3,15 +3,25 @@
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.delivery import Delivery
+from bot.slack.blocks.approval_card import EDIT
 from bot.slack.listeners.buttons import OURS, sender_of
 from bot.slack.payload import Body, part, text
 
+#: Modals whose own listener keeps them, once what was typed could stand.
+CHECKED = frozenset({EDIT})
+
 
 def read(body: Body) -> Delivery | None:
-    """The submission as a delivery; None for a modal that is none of ours."""
-    view = part(body, "view")
-    if OURS.match(text(view, "callback_id")) is None:
+    """The submission as a delivery; None for a modal that is none of ours, or whose words are looked at first."""
+    name = text(part(body, "view"), "callback_id")
+    if OURS.match(name) is None or name in CHECKED:
         return None
+    return submitted(body, _typed(part(body, "view")))
+
+
+def submitted(body: Body, words: str) -> Delivery:
+    """The submission of a modal that knows where its card stands, with what was written in it."""
+    view = part(body, "view")
     value, channel, thread_ts = [*text(view, "private_metadata").split(" "), "", "", ""][:3]
     return Delivery(
         delivery_id=f"view:{text(body, 'trigger_id') or view['id']}",
@@ -20,7 +30,7 @@ def read(body: Body) -> Delivery | None:
         workspace=text(view, "app_installed_team_id") or text(part(body, "team"), "id"),
         channel=channel,
         thread_ts=thread_ts or None,
-        text=_typed(view),
+        text=words,
         press=view["callback_id"],
         value=value,
     )

@@ -92,7 +92,7 @@ def test_the_text_alone_carries_the_whole_decision_for_a_screen_reader() -> None
 
 def test_buttons_point_at_the_approval_the_revision_and_the_digest_shown() -> None:
     found = buttons(card.approval_card(approval_view(revision=3)))
-    assert set(found) == {card.APPROVE, card.REJECT, card.DETAILS}
+    assert set(found) == {card.APPROVE, card.EDIT, card.REJECT, card.DETAILS}
     expected = f"apr_0123456789abcdefghjkmnpqrs.3.{DIGEST[:16]}"
     assert {button["value"] for button in found.values()} == {expected}
 
