@@ -6,8 +6,9 @@ from pathlib import Path
 
 import rfc8785
 
+from actions.contradiction import contradictions
 from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
-from actions.rule_file import RuleFile, read
+from actions.rule_file import RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Team
 
@@ -20,14 +21,24 @@ def load_rules(
     Raises PolicyInvalid naming file, line and reason. Where `actions` gives the names of all actions, a rule that
     could never be about one of them is a mistake too: a misspelt deny would deny nothing.
     """
-    policy, team, rulebook = read(policy_path, Policy), read(team_path, Team), read(rulebook_path, Rulebook)
+    rulebook = read(rulebook_path, Rulebook).content
+    return check_rules(text_of(policy_path), text_of(team_path), rulebook, actions=actions)
+
+
+def check_rules(
+    policy_text: str, team_text: str, rulebook: Rulebook, *, actions: Collection[str] | None = None
+) -> Rules:
+    """The rules in these texts of policy.yml and team.yml, checked as `load_rules` does; raises PolicyInvalid."""
+    policy, team = read_text("policy.yml", policy_text, Policy), read_text("team.yml", team_text, Team)
     version = _version(policy.content, team.content)
     for position, rule in enumerate(policy.content.rules):
         _check_action(policy, position, rule, actions)
         _check_approvers(policy, position, rule, team.content)
+    for found in contradictions(policy.content.rules, policy.content.exchange):
+        raise policy.invalid(("rules", found.position, *found.place), found.reason)
     for position, test in enumerate(policy.content.tests):
         _check_test(policy, position, test, version)
-    return Rules(policy.content, team.content, rulebook.content, version)
+    return Rules(policy.content, team.content, rulebook, version)
 
 
 def first_policy(currency: str = "USD") -> str:

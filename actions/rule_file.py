@@ -91,33 +91,39 @@ class RuleFile(Generic[Content]):
 
 def read(path: Path, model: type[Content]) -> RuleFile[Content]:
     """The file at `path` as `model`; raises PolicyInvalid naming the first thing that is wrong."""
-    data, root = _parse(path)
+    return read_text(path.name, text_of(path), model)
+
+
+def read_text(name: str, text: str, model: type[Content]) -> RuleFile[Content]:
+    """This text as `model`, as if it stood in a file called `name`; raises PolicyInvalid."""
+    data, root = _parse(name, text)
     try:
-        return RuleFile(path.name, model.model_validate(data), root)
+        return RuleFile(name, model.model_validate(data), root)
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=lambda detail: _order(root, detail))
-        raise _invalid(path.name, root, *_explain(first)) from error
+        raise _invalid(name, root, *_explain(first)) from error
 
 
-def _parse(path: Path) -> tuple[Any, yaml.Node]:
-    loader = yaml.SafeLoader(_text(path))
+def _parse(name: str, text: str) -> tuple[Any, yaml.Node]:
+    loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
         if root is None:
-            raise PolicyInvalid(f"{path.name} line 1: the file is empty. Write its content, or restore it.")
-        _refuse_repeated_keys(path.name, root)
+            raise PolicyInvalid(f"{name} line 1: the file is empty. Write its content, or restore it.")
+        _refuse_repeated_keys(name, root)
         return loader.construct_document(root), root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise PolicyInvalid(f"{path.name} line {line}: this is not YAML: {error.problem}. Correct it.") from error
+        raise PolicyInvalid(f"{name} line {line}: this is not YAML: {error.problem}. Correct it.") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise PolicyInvalid(f"{path.name} line {loader.line + 1}: this is not YAML: {error}. Correct it.") from error
+        raise PolicyInvalid(f"{name} line {loader.line + 1}: this is not YAML: {error}. Correct it.") from error
     finally:
         loader.dispose()
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What stands in the file; raises PolicyInvalid where it cannot be read as text."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -107,7 +107,8 @@ def test_changing_any_verdict_of_the_sample_policy_fails_its_own_tests(tmp_path,
         for name in NAMES:
             shutil.copy(SAMPLE / name, tmp_path / name)
         changed = re.sub(r"\n    approvers: .*", "", text[:begin] + verdict + text[end:])
-        assert "this test expects" in refusal(tmp_path, "policy.yml", changed)
+        said = refusal(tmp_path, "policy.yml", changed)
+        assert "this test expects" in said or "this one never decides" in said
 
 
 # -- a first start on a real workspace -------------------------------------------------------------------------------

@@ -1,0 +1,207 @@
+"""Says whether new rules are tighter or looser than those in force; what cannot be shown to be tighter is looser."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from actions.policy import UNTRUSTED, Considered, Decision, Policy, Rules, Verdict, decide
+from actions.rule import Rule
+from actions.rule_grid import points_for
+from actions.team import Approvers, Member, Team
+
+#: Parts of policy.yml that are compared by what they decide, or that decide nothing.
+_COMPARED = frozenset({"version", "base_currency", "approvals", "rates", "rules", "tests"})
+#: Roles with which nothing can be started and nothing decided.
+_IDLE = frozenset({"viewer", "guest"})
+#: More differing points than this are not listed for one action.
+_MOST_SAID = 3
+
+
+class Kind(StrEnum):
+    """How new rules compare with those in force."""
+
+    FIRST = "first"
+    NEUTRAL = "neutral"
+    TIGHTENED = "tightened"
+    LOOSENED = "loosened"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is tighter, looser or merely other than before, in words."""
+
+    kind: Kind
+    text: str
+
+
+def kind_of(differences: Sequence[Difference]) -> Kind:
+    """What all differences come to: one that loosens is enough to loosen."""
+    kinds = {difference.kind for difference in differences}
+    return next((kind for kind in (Kind.LOOSENED, Kind.TIGHTENED) if kind in kinds), Kind.NEUTRAL)
+
+
+def compare(old: Rules, new: Rules, actions: Sequence[str]) -> list[Difference]:
+    """Everything in which `new` differs from `old`, the loosening first."""
+    found = [
+        *_of_team(old.team, new.team, _roles_named(old.policy) | _roles_named(new.policy)),
+        *_of_settings(old.policy, new.policy),
+        *(difference for action in sorted(actions) for difference in _of_action(old, new, action)),
+    ]
+    order = (Kind.LOOSENED, Kind.TIGHTENED, Kind.NEUTRAL)
+    return sorted(dict.fromkeys(found), key=lambda difference: order.index(difference.kind))
+
+
+def _loosened(text: str) -> Difference:
+    return Difference(Kind.LOOSENED, text)
+
+
+def _tightened(text: str) -> Difference:
+    return Difference(Kind.TIGHTENED, text)
+
+
+# -- team.yml --------------------------------------------------------------------------------------------------------
+
+
+def _roles_named(policy: Policy) -> set[str]:
+    return {rule.when.requester_role for rule in policy.rules if rule.when.requester_role is not None}
+
+
+def _of_team(old: Team, new: Team, named: set[str]) -> Iterator[Difference]:
+    if (old.workspace, old.enterprise) != (new.workspace, new.enterprise):
+        yield _loosened("team.yml is about another workspace")
+    if old.solo is not new.solo:
+        yield _loosened("solo: who asks may now approve") if new.solo else _tightened("solo is over")
+    for user in {**old.people, **new.people}:
+        yield from _of_person(old.people.get(user), new.people.get(user), named)
+    yield from _of_teammates(old, new)
+
+
+def _of_person(old: Member | None, new: Member | None, named: set[str]) -> Iterator[Difference]:
+    if old is None or new is None:
+        who = new or old
+        assert who is not None
+        can = bool(who.roles - _IDLE) or bool(who.roles & named)
+        if new is not None and can:
+            yield _loosened(f"{who.name} is added as {', '.join(sorted(who.roles))}")
+        elif old is not None and can:
+            yield _tightened(f"{who.name} is removed")
+        return
+    gained, lost = new.roles - old.roles, old.roles - new.roles
+    if gained - _IDLE or gained & named:
+        yield _loosened(f"{new.name} becomes {', '.join(sorted(gained))}")
+    if lost & named:
+        yield _loosened(f"{new.name} is no longer {', '.join(sorted(lost & named))}, which rules speak of")
+    elif lost - _IDLE:
+        yield _tightened(f"{new.name} is no longer {', '.join(sorted(lost))}")
+    if new.tier != old.tier:
+        make = _loosened if new.tier > old.tier else _tightened
+        yield make(f"{new.name} goes from tier {old.tier} to tier {new.tier}")
+
+
+def _of_teammates(old: Team, new: Team) -> Iterator[Difference]:
+    before = {mate.name: mate for mate in old.teammates}
+    after = {mate.name: mate for mate in new.teammates}
+    for name in sorted(before.keys() | after.keys()):
+        had = {*before[name].workflows, *before[name].actions} if name in before else set[str]()
+        has = {*after[name].workflows, *after[name].actions} if name in after else set[str]()
+        if has - had:
+            yield _loosened(f"{name} may also use {', '.join(sorted(has - had))}")
+        if had - has:
+            yield _tightened(f"{name} may no longer use {', '.join(sorted(had - has))}")
+
+
+# -- policy.yml ------------------------------------------------------------------------------------------------------
+
+
+def _of_settings(old: Policy, new: Policy) -> Iterator[Difference]:
+    if old.base_currency != new.base_currency:
+        yield _loosened(f"limits are now in {new.base_currency}, no longer in {old.base_currency}")
+    sums = any(rule.when.sum for rule in (*old.rules, *new.rules))
+    if old.rates != new.rates and sums:
+        yield _loosened("rates changed while rules sum up amounts, so what the sums come to cannot be compared")
+    before, after = _others(old), _others(new)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield _loosened(f"{name} changed, and whether that is tighter cannot be told")
+
+
+def _others(policy: Policy) -> Mapping[str, Any]:
+    plain = policy.model_dump(mode="json")
+    approvals = {f"approvals: {name}": value for name, value in plain["approvals"].items()}
+    decided = {"approvals: expires_in", "approvals: channel"}
+    return {
+        **{name: value for name, value in plain.items() if name not in _COMPARED},
+        **{name: value for name, value in approvals.items() if name not in decided},
+    }
+
+
+def _of_action(old: Rules, new: Rules, action: str) -> Iterator[Difference]:
+    """What differs for one action, tried at every point where a rule before or now could change its mind."""
+    if _rules_for(old.policy, action) == _rules_for(new.policy, action) and _same_ground(old, new):
+        return
+    points = points_for(old.policy, new.policy, action)
+    if points is None:
+        yield _loosened(f"{action}: too many combinations of conditions to show that this is not looser")
+        return
+    found: dict[Difference, None] = {}
+    for considered in points:
+        before, after = decide(old.policy, considered, ""), decide(new.policy, considered, "")
+        difference = _of_decisions(before, after, old.team, new.team)
+        if difference is not None and not _asks_anyway(old.policy, new.policy, considered, before):
+            text = f"{action}: {difference.text}"
+            found.setdefault(Difference(difference.kind, text))
+    for kind in (Kind.LOOSENED, Kind.TIGHTENED):
+        yield from [difference for difference in found if difference.kind is kind][:_MOST_SAID]
+
+
+def _rules_for(policy: Policy, action: str) -> list[Rule]:
+    return [rule for rule in policy.rules if rule.covers(action)]
+
+
+def _same_ground(old: Rules, new: Rules) -> bool:
+    people = {user: (member.roles, member.tier) for user, member in old.team.people.items()}
+    return (
+        people == {user: (member.roles, member.tier) for user, member in new.team.people.items()}
+        and old.policy.rates == new.policy.rates
+        and old.policy.approvals == new.policy.approvals
+    )
+
+
+def _asks_anyway(old: Policy, new: Policy, considered: Considered, before: Decision) -> bool:
+    """True where only the built-in rule about untrusted text asked, and now a rule asks about trusted text too.
+
+    The people whom that rule names then answer for both; that is what an operator who asks more means.
+    """
+    if before.rules != (UNTRUSTED,):
+        return False
+    trusted = replace(considered, unendorsed=())
+    was, now = decide(old, trusted, ""), decide(new, trusted, "")
+    return was.verdict is Verdict.ALLOW and now.verdict is Verdict.REQUIRE_APPROVAL
+
+
+def _of_decisions(old: Decision, new: Decision, before: Team, after: Team) -> Difference | None:
+    if old.verdict is not new.verdict:
+        make = _tightened if new.verdict.strictness > old.verdict.strictness else _loosened
+        return make(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
+    if old.verdict is not Verdict.REQUIRE_APPROVAL:
+        return None
+    could, can = _entitled(old, before), _entitled(new, after)
+    asked, asks = old.approvers or Approvers(role="admin"), new.approvers or Approvers(role="admin")
+    if not can <= could or asks.quorum < asked.quorum:
+        return _loosened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
+    if new.expires_in > old.expires_in:
+        return _loosened(f"an approval may stay open for {new.expires_in}, before it was {old.expires_in}")
+    if can != could or asks.quorum > asked.quorum or new.expires_in < old.expires_in:
+        return _tightened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
+    return None
+
+
+def _entitled(decision: Decision, team: Team) -> set[str]:
+    return set(team.eligible(decision.approvers or Approvers(role="admin")))
+
+
+def _words(decision: Decision, team: Team) -> str:
+    if decision.verdict is Verdict.REQUIRE_APPROVAL:
+        return f"“asks {team.describe(decision.approvers or Approvers(role='admin'))}”"
+    return "“runs alone”" if decision.verdict is Verdict.ALLOW else "“never runs”"
