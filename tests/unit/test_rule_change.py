@@ -158,17 +158,21 @@ def _policy(entries: list[tuple[str, dict]]) -> Rules | None:
 _ENTRIES = st.lists(st.tuples(st.sampled_from(["allow", "require_approval", "deny"]), _WHEN), max_size=3)
 
 
-@settings(max_examples=150)
-@given(before=_ENTRIES, after=_ENTRIES, pick=st.randoms(use_true_random=False))
-def test_what_is_not_called_looser_decides_no_effect_more_loosely(before, after, pick):
+@settings(max_examples=100, deadline=None)
+@given(before=_ENTRIES, after=_ENTRIES)
+def test_what_is_not_called_looser_decides_no_effect_more_loosely(before, after):
     old, new = _policy(before), _policy(after)
     if old is None or new is None or change(old, new) is Kind.LOOSENED:
         return
     # Points of a third policy are places that the comparison did not choose.
-    for considered in list(points_for(old.policy, old.policy, "payment.refund") or [])[:300]:
+    third = rules(
+        rule("deny", "{amount_above: 30 USD, workflow: returns, requester_role: requester}", "a"),
+        rule("deny", "{amount_above: 7 USD, first_time_recipient: true, requester_role: approver}", "b"),
+    )
+    for considered in points_for(third.policy, third.policy, "payment.refund") or []:
         was, now = decide(old.policy, considered, ""), decide(new.policy, considered, "")
         assert now.verdict.strictness >= was.verdict.strictness
-        if was.verdict is now.verdict is Verdict.REQUIRE_APPROVAL:
+        if was.verdict is now.verdict is Verdict.REQUIRE_APPROVAL and was.rules != ("built-in:untrusted",):
             assert was.approvers is not None
             assert now.approvers is not None
             assert set(new.team.eligible(now.approvers)) <= set(old.team.eligible(was.approvers))
