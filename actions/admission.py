@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from actions import approvals, history, store
+from actions import approvals, history, pauses, store
 from actions.approval import ApprovalState, is_stricter
 from actions.connector import Rejected
 from actions.history import Verdicts
 from actions.intent import Intent, IntentState
 from actions.judging import Judge, Judged
-from actions.outcome import Agreed, Declined, Go, Moment, Outcome, Parked, Wish, ended_as, subject_of
+from actions.outcome import Agreed, Declined, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
+from actions.pause import Pause, paused_words
 from actions.policy import Decision, Rules, Verdict
 from actions.wishes import Wishes
 from core import audit
@@ -36,6 +37,8 @@ class Admission:
 
     async def take(self, conn: Connection, wish: Wish, *, begin: bool) -> Outcome | Go | Agreed:
         """How this wish stands now; with `begin`, an attempt is committed where nothing is in the way any more."""
+        if begin:
+            await self._take_part(conn, wish)
         await wish.caller.guard.fence(conn)
         stored = await self._written_down(conn, wish)
         ended = ended_as(stored)
@@ -184,10 +187,26 @@ class Admission:
         )
         return Declined(cause, text)
 
+    async def _take_part(self, conn: Connection, wish: Wish) -> None:
+        """Before any row is locked: who lifts a pause wakes runs while nobody else has the switch."""
+        await pauses.share(conn, wish.caller.workspace)
+
+    async def _paused(self, conn: Connection, wish: Wish) -> Pause | None:
+        """What keeps this from beginning until the transaction ends; taking back is never kept from it."""
+        return None if wish.caller.is_compensation else await pauses.covering(conn, scope_of(wish))
+
+    async def _hold(self, conn: Connection, wish: Wish, pause: Pause) -> Parked:
+        await pauses.hold_run(conn, wish.caller.run_id, pause)
+        words = paused_words(pause, self._rules().team.name_of)
+        return Parked("paused", pause.pause_id, f"{wish.revision.summary}: {words}")
+
     async def _begin(
         self, conn: Connection, wish: Judged, intent: Intent, approval_id: ApprovalId | None
     ) -> Outcome | Go:
         await wish.caller.guard.may_start(conn)
+        pause = await self._paused(conn, wish)
+        if pause is not None:
+            return await self._hold(conn, wish, pause)
         try:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:

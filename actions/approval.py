@@ -236,6 +236,8 @@ class ApprovalView:
     questions: list[Question] = field(default_factory=list[Question])
     approvers: Approvers = ADMINS
     amount: Money | None = None
+    paused: str = ""
+    """By whom and why what would be done is paused, in words; empty where it is not."""
 
 
 def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[str, str]]:

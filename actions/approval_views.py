@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from actions import pauses
 from actions.action import Catalogue
 from actions.approval import ADMINS, ApprovalView, Question, amount_of, beneficiary_of, endorsements_of, fields_of
 from actions.policy import Decision
@@ -18,7 +19,7 @@ async def read_views(
         """
         select a.*, i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, i.action, i.effect,
                i.connector, i.sandbox, i.state as intent_state, i.outcome, r.record, r.summary, r.evidence,
-               r.origins, r.edited_by, r.authored_by, r.changes,
+               r.origins, r.edited_by, r.authored_by, r.changes, actions.pause_over(i.intent_id) as pause,
                coalesce((select jsonb_agg(jsonb_build_array(v.person, v.verdict) order by v.at)
                          from actions.vote v where v.approval_id = a.approval_id), '[]') as votes,
                coalesce((select jsonb_agg(jsonb_build_array(q.asked_by, q.question, q.answered_by, q.answer)
@@ -77,6 +78,7 @@ def _view(row: Row, catalogue: Catalogue, team: Team) -> ApprovalView:
         reason=row["reason"],
         outcome=row["outcome"],
         outcome_state=row["intent_state"],
+        paused=pauses.words_of(row["pause"], team.name_of),
         beneficiary=beneficiary_of(action, args),
         edited_by=row["edited_by"],
         authored_by=row["authored_by"],

@@ -212,7 +212,7 @@ class Approvals:
             (click.approval_id, click.user_id, click.verdict, click.reason, click.delivery_id),
         )
         await self._after_vote(conn, click, row, state)
-        return _answer(state, approvals, approval.quorum)
+        return _answer(state, approvals, approval.quorum, row["pause"] is not None)
 
     def _open(self, row: Row) -> Open:
         return Open(
@@ -318,6 +318,7 @@ async def _lock(conn: Connection, approval_id: str) -> Row | None:
         select a.*, i.run_id, i.step, i.workspace, i.requester, i.action, r.record, r.authored_by,
                a.expires_at <= core.now() as elapsed,
                core.now() - a.asked_at as waited,
+               actions.pause_over(a.intent_id) as pause,
                coalesce((select jsonb_object_agg(v.person, v.verdict) from actions.vote v
                          where v.approval_id = a.approval_id), '{}') as votes
         from actions.approval a join actions.intent i using (intent_id)
@@ -348,9 +349,10 @@ async def _settle(conn: Connection, click: Click, state: ApprovalState) -> bool:
     return await cursor.fetchone() is not None
 
 
-def _answer(state: ApprovalState, approvals: int, quorum: int) -> Answer:
+def _answer(state: ApprovalState, approvals: int, quorum: int, paused: bool) -> Answer:
     if state is ApprovalState.REJECTED:
         return Answer(True, "Rejected. Nothing will be sent, and the run is told why.", state)
     if state is ApprovalState.APPROVED:
-        return Answer(True, "Approved. It runs now, exactly as the card showed it.", state)
+        when = "once the pause over it ends" if paused else "now"
+        return Answer(True, f"Approved. It runs {when}, exactly as the card showed it.", state)
     return Answer(True, f"Your approval counts ({approvals} of {quorum}); another person must agree.", state)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actions import approvals, store
+from actions import approvals, pauses, store
 from actions.connector import (
     Connector,
     Contested,
@@ -21,7 +21,7 @@ from actions.connector import (
     Unreachable,
 )
 from actions.intent import IntentState
-from actions.outcome import Done, Failed, Go, Moment, Outcome, Parked, Wish, ended_as, subject_of
+from actions.outcome import Done, Failed, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database
@@ -165,7 +165,13 @@ class Attempts:
         """The receiver honours our key, so the same bytes may be sent again; a busy receiver is asked later."""
         since = self.moment()
         async with self._database.transaction() as conn:
+            await pauses.share(conn, wish.caller.workspace)
             await wish.caller.guard.fence(conn)
+            pause = None if wish.caller.is_compensation else await pauses.covering(conn, scope_of(wish))
+            if pause is not None:
+                await pauses.hold_run(conn, wish.caller.run_id, pause)
+                words = "it left no receipt, and is not sent again while this is paused"
+                return Parked("paused", pause.pause_id, f"{go.intent.summary}: {words}")
             attempt = await store.renew_attempt(conn, go.attempt, wish.connector.window)
             if attempt is not None:
                 await self._tell(

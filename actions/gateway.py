@@ -1,11 +1,11 @@
 """The one door through which effects leave: each happens once, or somebody is asked."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 
 from pydantic import BaseModel
 
-from actions import approvals, store
+from actions import approvals, pauses, store
 from actions.action import Catalogue
 from actions.admission import Admission
 from actions.approval import ApprovalState
@@ -24,8 +24,11 @@ from actions.outcome import (
     Wake,
     Wish,
 )
+from actions.pause import UNREADABLE
+from actions.pauses import SwitchUnreadable
 from actions.policy import Decision, Rules, Verdict
 from actions.wishes import Wishes
+from core.audit import AuditUnwritable
 from core.clock import Clock
 from core.db import Connection, Database
 from core.errors import CountersignError
@@ -52,10 +55,12 @@ class Gateway:
         wake: Wake,
         clock: Clock,
         metrics: Metrics,
+        on_audit_failure: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._rules = rules
         self._wake = wake
+        self._on_audit_failure = on_audit_failure or _nothing_more
         self._clock = clock
         self._metrics = metrics
         self._wishes = Wishes(catalogue, connectors)
@@ -125,9 +130,11 @@ class Gateway:
 
     async def is_settled(self, kind: str, subject_id: str) -> bool:
         """True when a run that waits for this may go on and ask again."""
-        if kind != "approval":
+        if kind not in {"approval", "paused"}:
             return True
         async with self._database.connection() as conn:
+            if kind == "paused":
+                return await pauses.is_lifted(conn, subject_id)
             return await approvals.is_decided(conn, subject_id)
 
     async def receipt_arrived(self, conn: Connection, receiver_key: str) -> None:
@@ -148,10 +155,24 @@ class Gateway:
 
     async def _once(self, wish: Wish) -> Outcome | None:
         """One pass: None means nothing was sent and it may be tried again at once."""
+        try:
+            async with self._database.transaction() as conn:
+                step = await self._admission.take(conn, wish, begin=True)
+            if isinstance(step, Agreed):
+                raise CountersignError("A wish that may begin has not begun.")
+            return await self._attempts.carry(wish, step) if isinstance(step, Go) else step
+        except SwitchUnreadable as error:
+            return await self._wait_unread(wish, error)
+        except AuditUnwritable as error:
+            await self._on_audit_failure(str(error))
+            raise
+
+    async def _wait_unread(self, wish: Wish, error: SwitchUnreadable) -> Parked:
         async with self._database.transaction() as conn:
-            step = await self._admission.take(conn, wish, begin=True)
-        if isinstance(step, Agreed):
-            raise CountersignError("A wish that may begin has not begun.")
-        if not isinstance(step, Go):
-            return step
-        return await self._attempts.carry(wish, step)
+            await wish.caller.guard.fence(conn)
+            await self.ask_again(conn, wish.caller.run_id)
+        return Parked("paused", UNREADABLE, f"{wish.revision.summary}: {error}")
+
+
+async def _nothing_more(because: str) -> None:
+    del because

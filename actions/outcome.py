@@ -9,6 +9,7 @@ from actions import store
 from actions.action import AnyAction
 from actions.connector import Connector
 from actions.intent import Intent, IntentKey, IntentState
+from actions.pause import Scope
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation
@@ -36,6 +37,8 @@ class Caller:
     requester: str
     conversation: Conversation
     guard: Guard
+    is_compensation: bool = False
+    """True for taking back what was done: it passes the kill switch."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class Done:
 
 @dataclass(frozen=True)
 class Parked:
-    """The run must wait: for people, for a delivery, or until an unknown outcome is settled."""
+    """The run must wait: for people, a delivery, the settling of an unknown outcome, or the end of a pause."""
 
-    kind: Literal["approval", "delivery", "in_doubt"]
+    kind: Literal["approval", "delivery", "in_doubt", "paused"]
     subject_id: str
     text: str
 
@@ -123,6 +126,11 @@ def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
             return Declined(stored.cause, stored.outcome)
         case _:
             return None
+
+
+def scope_of(wish: Wish) -> Scope:
+    """What the kill switch knows this wish by."""
+    return Scope(wish.caller.workspace, wish.caller.workflow, wish.action.name, wish.connector.name)
 
 
 def subject_of(intent: Intent, **more: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
+from actions.pause import Trips
 from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
 from actions.rulebook import Rulebook
@@ -168,6 +169,8 @@ class Policy(BaseModel):
     """What one unit of another currency is worth; an amount in one that is not here cannot be judged and asks."""
     approvals: ApprovalDefaults = ApprovalDefaults()
     rules: list[Rule]
+    trips: Trips = Trips()
+    """When the kill switch trips by itself."""
     tests: list[InFileTest] = []
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ Place = tuple[str | int, ...]
 """Where something stands in a file: the keys and positions that lead to it."""
 Content = TypeVar("Content", bound=BaseModel)
 
-_ENTRIES = {"rules": "rule", "tests": "test", "people": "person", "teammates": "teammate"}
+_ENTRIES = {"rules": "rule", "limits": "limit", "tests": "test", "people": "person", "teammates": "teammate"}
 _SILENT = frozenset({"when", "given", "[key]"})
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

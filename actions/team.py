@@ -101,6 +101,11 @@ class Team(BaseModel):
         """The person with this Slack id, or None for a stranger."""
         return self.people.get(user_id)
 
+    def name_of(self, user_id: str) -> str:
+        """What this person is called here, or their id where nobody knows."""
+        member = self.people.get(user_id)
+        return user_id if member is None else member.name
+
     def may_start(self, user_id: str) -> bool:
         """True when this person may ask the team to run something."""
         member = self.member(user_id)

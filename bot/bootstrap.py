@@ -16,6 +16,8 @@ from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.edits import Edits
 from actions.gateway import Gateway
 from actions.judging import Judge
+from actions.killswitch import KillSwitch
+from actions.outcome import Wake
 from actions.policy import Rules
 from actions.records import Records
 from actions.wishes import Wishes
@@ -55,8 +57,13 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("bot"),
 )
 
+#: Every workflow of this release.
+WORKFLOWS: Sequence[Workflow] = (RETURNS,)
+
 #: How often approvals whose time has run out are ended.
 EXPIRY_SECONDS = 2.0
+#: How often it is looked whether the kill switch must trip.
+WATCH_SECONDS = 2.0
 
 
 class LiveConnectorRefused(CountersignError):
@@ -77,6 +84,7 @@ class Installation:
     gateway: Gateway
     approvals: Approvals
     edits: Edits
+    switch: KillSwitch
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -183,7 +191,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
         await dispatcher.wake(run_id, conn, at=at)
 
-    gateway = Gateway(database, catalogue, ground.connectors, rules, wake=wake, clock=clock, metrics=metrics)
+    switch, gateway = _doors(ground, rules, wake, clock=clock, metrics=metrics)
     approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics)
     workflows = Workflows(_workflows(ground.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
@@ -202,15 +210,12 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         gateway=gateway,
         approvals=approvals,
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
+        switch=switch,
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
         runner=Runner(
-            database,
-            runs,
-            workflows=workflows,
-            surroundings=_surroundings(gateway, make_context),
-            metrics=metrics,
+            database, runs, workflows=workflows, surroundings=_surroundings(gateway, make_context), metrics=metrics
         ),
         reasoner=reasoner,
         schedules=schedules,
@@ -244,9 +249,33 @@ def _edits(
     )
 
 
+def _doors(
+    ground: _Ground, rules: Callable[[], Rules], wake: Wake, *, clock: Clock, metrics: Metrics
+) -> tuple[KillSwitch, Gateway]:
+    """The one door through which effects leave, and the switch that shuts it."""
+
+    async def wake_now(run_id: RunId, conn: Connection) -> None:
+        await wake(run_id, conn, None)
+
+    switch = KillSwitch(
+        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+    )
+    gateway = Gateway(
+        ground.database,
+        ground.catalogue,
+        ground.connectors,
+        rules,
+        wake=wake,
+        clock=clock,
+        metrics=metrics,
+        on_audit_failure=switch.trip_on_audit,
+    )
+    return switch, gateway
+
+
 def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return [RETURNS] if {"shop", "payments"} <= connectors.keys() else []
+    return list(WORKFLOWS) if {"shop", "payments"} <= connectors.keys() else []
 
 
 def engine_options(settings: Settings) -> EngineOptions:

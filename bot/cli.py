@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     imports = _add(verbs, "import", _import, "import a shop's files into the sandbox")
     imports.add_argument("what", choices=["shop"])
     imports.add_argument("folder", type=Path, help="a folder with orders.json, users.json and products.json")
+    pause = _add(verbs, "pause", _pause, "let nothing new begin; an admin resumes in Slack")
+    pause.add_argument(
+        "kind", nargs="?", choices=["everything", "workflow", "action", "connector"], default="everything"
+    )
+    pause.add_argument("name", nargs="?", default="", help="which workflow, action or connector")
+    pause.add_argument("--because", default="", help="why, for those who wait")
+    _add(verbs, "resume", _resume, "say how to resume: the command line does not")
     for name, text in _LISTINGS.items():
         listing = _add(verbs, name, _list, text)
         listing.add_argument("listing", nargs="?", choices=["list"], default="list")
@@ -72,6 +79,7 @@ def _count(text: str) -> int:
 _LISTINGS = {
     "runs": "list the newest runs",
     "approvals": "list the newest approvals",
+    "pauses": "list the newest pauses, lifted ones too",
     "ledger": "list the newest effects with their attempts",
     "schedules": "list the schedules",
     "audit": "list the newest audit events",
@@ -142,6 +150,20 @@ async def _import(arguments: argparse.Namespace, settings: Settings, clock: Cloc
         f" {counted.customers} customers, {counted.products} products."
     )
     return 0
+
+
+async def _pause(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.pausing import pause
+
+    kind = "workspace" if arguments.kind == "everything" else arguments.kind
+    print(await pause(settings, clock, kind, arguments.name, because=arguments.because))
+    return 0
+
+
+async def _resume(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    raise CountersignError(
+        f"the command line pauses and does not resume. An admin resumes in Slack: `{settings.command} resume`."
+    )
 
 
 async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:

@@ -61,6 +61,23 @@ class ChangeSchedule:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Let nothing of this begin any more; the workspace has no name of its own."""
+
+    kind: str
+    name: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Let this go on."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Further:
     """A verb that has a desk of its own, with the words after it."""
 
@@ -98,6 +115,8 @@ Command = (
     | AddSchedule
     | ListSchedules
     | ChangeSchedule
+    | Pause
+    | Resume
     | Further
     | ShowHelp
     | Incomplete
@@ -112,10 +131,15 @@ USAGE: dict[str, str] = {
     "approvals": "approvals",
     "stop": "stop <run>",
     "schedule": "schedule add <workflow> <when>: <what it needs> | list | pause <id> | resume <id> | remove <id>",
+    "pause": "pause [workflow|action|connector <name>] [because <reason>]",
+    "resume": "resume [workflow|action|connector <name>]",
     "help": "help",
 }
 ADD_USAGE = "schedule add <workflow> <when>: <what it needs>"
 CHANGES = ("pause", "resume", "remove")
+#: What can be paused by name, and the words for all of it.
+PAUSABLE = ("workflow", "action", "connector")
+_EVERYTHING = frozenset({"everything", "all", "workspace"})
 
 # What phones and word processors make of quotes.
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
@@ -184,6 +208,29 @@ def _add(rest: str) -> Command:
     return AddSchedule(workflow.lower(), rule) if rule else Incomplete("schedule", ADD_USAGE)
 
 
+def _pause(rest: str) -> Command:
+    kind, name, more = _target(rest)
+    word, because = _first_word(more)
+    if not kind or (word and word.lower().rstrip(":") != "because"):
+        return Incomplete("pause", USAGE["pause"])
+    return Pause(kind, name, because.rstrip("."))
+
+
+def _resume(rest: str) -> Command:
+    kind, name, more = _target(rest)
+    return Resume(kind, name) if kind and not more else Incomplete("resume", USAGE["resume"])
+
+
+def _target(rest: str) -> tuple[str, str, str]:
+    """What is to be paused or resumed, and the words after it; an empty kind where its name is missing."""
+    word, more = _first_word(rest)
+    if word.lower() in PAUSABLE:
+        name, after = _first_word(more)
+        name = name.strip("`_.,;'\"<>")
+        return (word.lower(), name, after) if name and name.lower() != "because" else ("", "", "")
+    return "workspace", "", more if word.lower() in _EVERYTHING else rest
+
+
 _READERS: dict[str, Callable[[str], Command]] = {
     "run": _run,
     "ask": _ask,
@@ -192,5 +239,7 @@ _READERS: dict[str, Callable[[str], Command]] = {
     "stop": _stop,
     "schedule": _schedule,
     "schedules": _schedule,
+    "pause": _pause,
+    "resume": _resume,
     "help": lambda rest: ShowHelp(),
 }

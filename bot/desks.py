@@ -13,6 +13,8 @@ from bot.commands import (
     Further,
     Incomplete,
     ListSchedules,
+    Pause,
+    Resume,
     ShowApprovals,
     ShowHelp,
     ShowStatus,
@@ -29,6 +31,7 @@ from bot.schedules import ScheduleDesk
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import REJECT
 from bot.slack.blocks.run_card import STOP
+from bot.switch import SwitchDesk
 from core.ids import RunId
 
 #: The name of the workflow a sentence means, or None when nobody can tell.
@@ -76,6 +79,7 @@ class CommandDesk:
         runs: RunDesk,
         schedules: ScheduleDesk,
         decisions: Decisions,
+        switch: SwitchDesk,
         *,
         choose_workflow: ChooseWorkflow,
         command: str,
@@ -84,6 +88,7 @@ class CommandDesk:
         self._runs = runs
         self._schedules = schedules
         self._decisions = decisions
+        self._switch = switch
         self._choose_workflow = choose_workflow
         self._command = command
         self._verbs = dict(verbs or {})
@@ -99,6 +104,8 @@ class CommandDesk:
         if not self._runs.is_ours(delivery):
             starts = isinstance(asked, StartRun | Ask | AddSchedule)
             return say(answers.may_not_start() if starts else answers.may_not_see())
+        if isinstance(asked, Pause | Resume):
+            return self._switch.turn(delivery, asked)
         return await self._act(delivery, asked)
 
     def _explain(self, asked: ShowHelp | Incomplete | Unknown) -> str:
@@ -128,7 +135,8 @@ class CommandDesk:
     async def _show(self, delivery: Delivery, asked: Command) -> Effect:
         match asked:
             case ShowStatus(None):
-                return say(answers.latest_runs(await self._runs.engine.runs.recent(_LATEST)))
+                runs = answers.latest_runs(await self._runs.engine.runs.recent(_LATEST))
+                return say("\n\n".join([*await self._switch.told(), runs]))
             case ShowStatus(str() as run_id):
                 run = await self._runs.engine.runs.get(RunId(run_id))
                 return say(answers.no_such_run(run_id) if run is None else answers.status_of(run))

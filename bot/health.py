@@ -9,10 +9,14 @@ from core.errors import SettingsInvalid
 from core.metrics import Metrics
 
 Check = Callable[[], Awaitable[bool]]
+Paused = Callable[[], Awaitable[list[str]]]
+"""What is paused, one sentence each: no fault, but what explains why nothing happens."""
 
 
 @asynccontextmanager
-async def open_health(port: int, checks: Mapping[str, Check], metrics: Metrics) -> AsyncGenerator[None]:
+async def open_health(
+    port: int, checks: Mapping[str, Check], metrics: Metrics, *, paused: Paused
+) -> AsyncGenerator[None]:
     """Serve /healthz and /metrics on loopback while the block runs; port 0 serves nothing."""
     if port == 0:
         yield
@@ -21,7 +25,8 @@ async def open_health(port: int, checks: Mapping[str, Check], metrics: Metrics) 
     async def healthz(request: web.Request) -> web.Response:
         found = {name: await check() for name, check in checks.items()}
         return web.json_response(
-            {"ok": all(found.values()), "checks": found}, status=200 if all(found.values()) else 503
+            {"ok": all(found.values()), "checks": found, "paused": await paused()},
+            status=200 if all(found.values()) else 503,
         )
 
     async def page(request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from actions import approvals
+from actions import approvals, pauses
 from actions import store as ledger
 from actions.action import Catalogue
 from bot.settings import Settings
@@ -87,6 +87,11 @@ async def _ledger(database: Database, settings: Settings, limit: int) -> Rows:
         return await ledger.recent_effects(conn, limit=limit)
 
 
+async def _pauses(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await pauses.list_recent(conn, limit)
+
+
 async def _schedules(database: Database, settings: Settings, limit: int) -> Rows:
     found = await ScheduleStore(database).all()
     return [{**asdict(schedule), "conversation": schedule.conversation.to_json()} for schedule in found[:limit]]
@@ -101,6 +106,7 @@ _READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
     "runs": _runs,
     "approvals": _approvals,
     "ledger": _ledger,
+    "pauses": _pauses,
     "schedules": _schedules,
     "audit": _audit,
 }

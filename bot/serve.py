@@ -9,7 +9,7 @@ from typing import Any
 
 from actions.team import Team
 from bot.answering import EditDesk
-from bot.bootstrap import EXPIRY_SECONDS, Installation, open_installation
+from bot.bootstrap import EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
@@ -27,9 +27,10 @@ from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
+from bot.switch import SwitchDesk, names_of
 from core.clock import Clock
 from core.db import DatabaseError
-from core.errors import SettingsInvalid
+from core.errors import CountersignError, SettingsInvalid
 from core.ids import RunId
 from core.metrics import Metrics
 from graphs.run import Run
@@ -87,7 +88,9 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
             )
         if "scheduler" in roles:
             jobs.append(lambda: Ticker(installation.schedules, installation.fires, clock).run(stop))
-        await stack.enter_async_context(open_health(settings.status_port, checks, metrics))
+        await stack.enter_async_context(
+            open_health(settings.status_port, checks, metrics, paused=_paused(installation))
+        )
         log.info("ready: %s", ", ".join(roles))
         async with asyncio.TaskGroup() as group:
             for job in jobs:
@@ -146,7 +149,25 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
                 log.warning("expired approvals are ended later: %s", error)
             await installation.clock.sleep(EXPIRY_SECONDS)
 
-    return [lambda: sender.run(stop), lambda: intake.run(stop), expire]
+    async def watch() -> None:
+        while not stop.is_set():
+            try:
+                await installation.switch.watch()
+            except (DatabaseError, CountersignError) as error:
+                log.warning("the kill switch looks again later: %s", error)
+            await installation.clock.sleep(WATCH_SECONDS)
+
+    return [lambda: sender.run(stop), lambda: intake.run(stop), expire, watch]
+
+
+def _paused(installation: Installation) -> Callable[[], Coroutine[Any, Any, list[str]]]:
+    async def sentences() -> list[str]:
+        try:
+            return [installation.switch.sentence(pause) for pause in await installation.switch.in_force()]
+        except DatabaseError:
+            return ["Everything: the kill switch cannot be read"]
+
+    return sentences
 
 
 def _cards(installation: Installation) -> dict[str, Render]:
@@ -174,6 +195,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         runs,
         schedules,
         installation.approvals,
+        SwitchDesk(installation.switch, team, names_of(installation.catalogue, installation.workflows.names())),
         choose_workflow=installation.choose_workflow,
         command=settings.command,
     )

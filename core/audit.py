@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.db import Connection, jsonb, settle
+from core.db import Connection, DatabaseError, is_outage, jsonb, settle
+from core.errors import CountersignError
 from core.subjects import LEFT_OUT
 
 #: The actor of what no person did.
@@ -18,6 +19,10 @@ PRIVATE = frozenset({"reason", "text", "words", "summary", "outcome", "error", "
 NOBODY = "nobody"
 
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)>")
+
+
+class AuditUnwritable(CountersignError):
+    """An audit event could not be appended, so what it tells of was not done either."""
 
 
 def person(user_id: str) -> dict[str, Any]:
@@ -74,10 +79,15 @@ async def _append(
 ) -> int:
     whose = whose or str(actor.get("user_id", "")) or NOBODY
     sealed = await _sealed(conn, workspace, event, whose, detail)
-    cursor = await conn.execute(
-        "select core.audit_append(%s, %s, %s, %s, %s) as seq",
-        (workspace, event, jsonb(dict(actor)), jsonb(dict(subject)), jsonb(sealed)),
-    )
+    try:
+        cursor = await conn.execute(
+            "select core.audit_append(%s, %s, %s, %s, %s) as seq",
+            (workspace, event, jsonb(dict(actor)), jsonb(dict(subject)), jsonb(sealed)),
+        )
+    except DatabaseError as error:
+        if is_outage(error):
+            raise
+        raise AuditUnwritable(f"the audit log refused {event}: {str(error).splitlines()[0]}") from error
     row = await cursor.fetchone()
     assert row is not None
     return int(row["seq"])

@@ -1,6 +1,6 @@
 """What this installation counts, by the glossary's names, for /metrics."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 28800)
 
@@ -22,6 +22,8 @@ class Metrics:
         self.approval_seconds = self._histogram("approval_seconds", "From card to decision", "action")
         self.clicks_refused = self._counter("clicks_refused", "Clicks that decided nothing", "reason")
         self.retries = self._counter("retries", "Things tried again", "what")
+        self.pauses = self._counter("pauses", "Pauses by what caused them", "cause")
+        self.paused = self._gauge("paused", "1 while this is paused", "kind", "name")
         self.fires = self._counter("fires", "Fires claimed", "outcome")
         self.outbox_sent = self._counter("outbox_sent", "Outbox rows by outcome", "kind", "outcome")
         self.outbox_seconds = self._histogram("outbox_seconds", "From owed to sent", "kind")
@@ -31,6 +33,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"countersign_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"countersign_{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(f"countersign_{name}", text, labels, registry=self.registry, buckets=_SECONDS)

@@ -95,9 +95,9 @@ class StepView(BaseModel):
 class Waiting(BaseModel):
     """What a parked run waits for."""
 
-    kind: Literal["approval", "delivery", "in_doubt"]
+    kind: Literal["approval", "delivery", "in_doubt", "paused"]
     subject_id: str
-    """The approval, or the intent."""
+    """The approval, the intent, or the pause."""
     text: str
     """For people: what, and for whom."""
 

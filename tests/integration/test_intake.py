@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from actions.action import Catalogue
 from actions.approval import Answer, ApprovalView, Click, Standing
+from actions.killswitch import KillSwitch
+from actions.pause import Trips
 from actions.team import Member, Team
 from bot.delivery import Delivery, Sender
 from bot.desks import ClickDesk, CommandDesk
@@ -22,6 +25,7 @@ from bot.slack.blocks.run_card import STOP
 from bot.slack.channel import SlackChannel
 from bot.slack.people import People as Directory
 from bot.store import Deliveries
+from bot.switch import SwitchDesk, names_of
 from core.cache import open_cache
 from core.clock import SystemClock
 from core.db import Connection, Database, open_database
@@ -36,7 +40,7 @@ from tests.support.cards import DIGEST, approval_view
 from tests.support.local_workspace import client_of
 from tests.support.slack_side import TEAM, company, rows, running, until_rows
 
-TABLES = [Migrations("core"), Migrations("graphs"), Migrations("scheduler"), Migrations("bot")]
+TABLES = [Migrations("core"), Migrations("actions"), Migrations("graphs"), Migrations("scheduler"), Migrations("bot")]
 SAMPLE_TEAM = Team(
     workspace=TEAM,
     people={
@@ -131,7 +135,9 @@ def _assemble(database: Database, channel: SlackChannel, directory: Directory) -
     schedules = ScheduleDesk(
         ScheduleStore(database), desk, zone_of=directory.zone, times=cron_times, clock=SystemClock()
     )
-    commands = CommandDesk(desk, schedules, decisions, choose_workflow=choose_workflow, command="/team")
+    switch = KillSwitch(database, lambda: SAMPLE_TEAM, trips=Trips, wake=wake, metrics=metrics)
+    turning = SwitchDesk(switch, lambda: SAMPLE_TEAM, names_of(Catalogue.scan(), ["returns"]))
+    commands = CommandDesk(desk, schedules, decisions, turning, choose_workflow=choose_workflow, command="/team")
     clicks = ClickDesk(desk, decisions, directory)
     intake = Intake(database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
     return Office(database, runs, decisions, intake, woken, metrics)
@@ -244,6 +250,9 @@ SENTENCES = [
     ("schedule add returns sometime", ["I cannot tell when “sometime” is"]),
     ("schedule add nothing every day at 9:00", ["no workflow “nothing”"]),
     ("schedule pause sch_none", ["There is no schedule `sch_none`"]),
+    ("pause", ["Only an operator or an admin can pause"]),
+    ("resume", ["Only an admin can resume"]),
+    ("pause now", ["Something is missing", "/team pause"]),
     ("<!channel> <@U0ADA>", ["“&lt;!channel&gt;”"]),
 ]
 
@@ -316,6 +325,13 @@ async def test_who_asked_or_runs_the_place_may_stop_a_run(office: Office, person
     assert after.stop_requested is may
     assert ("Stopping" in text) is may
     assert office.woken == [run.run_id] * (2 if may else 1)
+
+
+async def test_an_admin_pauses_and_resumes_and_everybody_who_asks_sees_it(office: Office) -> None:
+    told = await office.answer_to(command("pause because <!channel> prices are wrong", "U0ADA"))
+    assert "Everything is paused by Ada: &lt;!channel&gt; prices are wrong" in told
+    assert "Everything is paused by Ada" in await office.answer_to(command("status"))
+    assert "paused already" in await office.answer_to(command("pause because again", "U0ADA"))
 
 
 async def test_a_schedule_is_added_listed_paused_resumed_and_removed(office: Office) -> None:

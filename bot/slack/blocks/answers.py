@@ -184,6 +184,44 @@ def schedule_changed(schedule_id: str, change: str) -> str:
     return f"Schedule `{limits.escape(schedule_id)}` is {done}."
 
 
+def paused(sentence: str) -> str:
+    """Confirms a pause."""
+    return (
+        f"⏸️ {limits.brief(sentence, _MOST_LINE)}. Nothing new begins there; what is under way is finished, approvals "
+        "stay open, and what was done can still be taken back. An admin can `resume`."
+    )
+
+
+def paused_before() -> str:
+    """Says that a pause changes nothing."""
+    return "That is paused already. Nothing was changed; `status` shows who paused it."
+
+
+def resumed(what: str) -> str:
+    """Confirms the end of a pause."""
+    return f"▶️ {limits.brief(what, _MOST_LINE)} goes on. Every run that waited for this looks again now."
+
+
+def not_paused() -> str:
+    """Says that there is nothing to resume."""
+    return "That is not paused by itself, so nothing was changed. `status` shows what is paused."
+
+
+def may_not_pause() -> str:
+    """Says who may pause."""
+    return "Only an operator or an admin can pause. Nothing was changed."
+
+
+def may_not_resume() -> str:
+    """Says who may resume."""
+    return "Only an admin can resume. Nothing was changed."
+
+
+def what_is_paused(sentences: Sequence[str]) -> str:
+    """What is paused, by whom and why, one line each."""
+    return "\n".join(f"⏸️ {limits.brief(each, _MOST_LINE)}." for each in sentences)
+
+
 def gave_up() -> str:
     """Tells a person that what they asked could not be done, and that it is on record."""
     return (

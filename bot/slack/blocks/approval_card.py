@@ -125,7 +125,9 @@ def _bottom(view: ApprovalView, *, complete: bool) -> list[Block]:
 def _who_and_when(view: ApprovalView) -> list[str]:
     people = ", ".join(map(limits.person, view.eligible[:_MENTIONED]))
     few = f" ({people})" if view.eligible and len(view.eligible) <= _MENTIONED else ""
+    paused = [f"⏸️ Now {limits.brief(view.paused, _MOST_NAME)}. You can decide; it runs once that ends"]
     return [
+        *(paused if view.paused else []),
         f"Who may decide: {_name(view.who)}{few}",
         _votes(view),
         f"Expires {limits.instant(view.expires_at)}",
@@ -246,7 +248,8 @@ def _closing_text(view: ApprovalView) -> str:
     if view.state != ApprovalState.PENDING:
         return f"{decision_line(view)} {outcome_line(view)}".strip()
     votes = f"{_votes(view)}, expires {limits.plain_instant(view.expires_at)}."
-    return f"Who may decide: {_name(view.who)}. {votes}"
+    paused = f" Now {limits.brief(view.paused, _MOST_NAME)}." if view.paused else ""
+    return f"Who may decide: {_name(view.who)}. {votes}{paused}"
 
 
 # Modals

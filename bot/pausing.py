@@ -1,0 +1,57 @@
+"""Pauses from the command line, beside whatever runs: an emergency must not wait for Slack."""
+
+from typing import cast
+
+from actions.action import Catalogue
+from actions.killswitch import By, KillSwitch, Target
+from actions.pause import MOST_BECAUSE, Kind, Trips
+from actions.rule_file import read
+from actions.team import Team
+from bot.bootstrap import WORKFLOWS
+from bot.settings import Settings
+from bot.switch import names_of, problem_with
+from bot.up import running_stores
+from core.clock import Clock
+from core.db import Connection, DatabaseError, connect, open_database
+from core.errors import CountersignError, Refused
+from core.ids import RunId
+from core.metrics import Metrics
+
+#: Postgres's codes for a function or table that is not there.
+_NOT_THERE = frozenset({"42883", "42P01"})
+
+
+async def pause(settings: Settings, clock: Clock, kind: str, name: str, *, because: str) -> str:
+    """Pause this and say so; raises Refused where there is no such thing."""
+    if (kind == "workspace") != (not name):
+        raise Refused("Say what to pause: everything, or workflow, action or connector with its name.")
+    problem = problem_with(kind, name, names_of(Catalogue.scan(), [workflow.name for workflow in WORKFLOWS]))
+    if problem:
+        raise Refused(problem)
+    # Only the team's file is read: a policy that cannot be used must not keep anybody from pausing.
+    team = read(settings.company / "team.yml", Team).content
+    async with running_stores(settings, clock) as stores:
+        async with connect(stores.database_url):
+            pass
+        return await _pause(stores.database_url, team, Target(cast(Kind, kind), name), because[:MOST_BECAUSE])
+
+
+async def _pause(url: str, team: Team, target: Target, because: str) -> str:
+    async with open_database(url, min_size=1) as database:
+        switch = KillSwitch(database, lambda: team, trips=Trips, wake=_wakes_nobody, metrics=Metrics())
+        try:
+            async with database.transaction() as conn:
+                made = await switch.pause(conn, target, By("cli"), because)
+        except DatabaseError as error:
+            if error.sqlstate not in _NOT_THERE:
+                raise
+            raise CountersignError(
+                "Nothing was ever started on this database, so there is nothing to pause."
+            ) from error
+    if made is None:
+        return "That is paused already; `countersign pauses` shows by whom. Nothing was changed."
+    return f"{switch.sentence(made)}. An admin resumes in Slack."
+
+
+async def _wakes_nobody(run_id: RunId, conn: Connection) -> None:
+    del run_id, conn
