@@ -99,13 +99,14 @@ class Refusal:
 def refusal_of(click: Click, standing: Standing | None, team: Team, approval: Open) -> Refusal | None:
     """Why this click may not decide this approval, or None when it may. Pure; unknown means no."""
     return (
-        _refuse_identity(click, standing, team)
+        identity_refusal(click, standing, team)
         or _refuse_card(click, approval)
         or _refuse_entitlement(click, team, approval)
     )
 
 
-def _refuse_identity(click: Click, standing: Standing | None, team: Team) -> Refusal | None:
+def identity_refusal(click: Click, standing: Standing | None, team: Team) -> Refusal | None:
+    """Why this person may decide nothing at all here, or None; unknown means no."""
     if standing is None:
         return Refusal("unverified", "Slack could not tell me who you are just now, so I did nothing. Try again.")
     if standing.user_id != click.user_id:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from actions import grants
 from actions.action import Catalogue
 from actions.approval import (
     ADMINS,
@@ -27,6 +28,9 @@ from core.db import Connection, Database, Row, jsonb
 from core.ids import ApprovalId, RunId, new_approval_id
 from core.metrics import Metrics
 from core.outbox import Conversation, move_cards, refresh_cards, show_card
+
+#: Why a grant ends when somebody says no to the same action.
+_REJECTED = "somebody rejected the same action"
 
 
 @dataclass(frozen=True)
@@ -241,10 +245,15 @@ class Approvals:
         # The run first, then its cards: the order in which the gateway locks them.
         await self._wake(RunId(row["run_id"]), conn)
         await refresh_cards(conn, "approval", click.approval_id)
+        ended = await self._trust_less(conn, row) if state is ApprovalState.REJECTED else []
         self._metrics.approvals.labels(row["action"], state).inc()
         self._metrics.approval_seconds.labels(row["action"]).observe(row["waited"].total_seconds())
         event = "approval.granted" if state is ApprovalState.APPROVED else "approval.rejected"
         await self._audit(conn, click, row, event, {"reason": click.reason})
+        await grants.tell_taken_back(conn, row["workspace"], ended, _REJECTED)
+
+    async def _trust_less(self, conn: Connection, row: Row) -> list[str]:
+        return await grants.take_back(conn, row["workspace"], row["action"], _REJECTED)
 
     async def _audit(self, conn: Connection, click: Click, row: Row, event: str, detail: dict[str, Any]) -> None:
         await audit.append(

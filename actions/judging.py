@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actions import history
+from actions import grants, history
 from actions.condition import Considered
+from actions.grant import loosened
 from actions.history import Subject
 from actions.intent import Origin, TrustLabel
 from actions.outcome import Wish
-from actions.policy import Decision, Needs, Rules, decide, needs_of
+from actions.policy import Decision, Needs, Rules, Verdict, decide, needs_of
 from core.db import Connection
 from core.metrics import Metrics
 
@@ -41,6 +42,9 @@ class Judge:
             await history.hold_still(conn, wish.caller.workspace)
         considered = await self._considered(conn, wish, subject, needs)
         decision = decide(rules.policy, considered, rules.version)
+        if decision.verdict is Verdict.REQUIRE_APPROVAL and considered.at is not None:
+            granted = await grants.in_force(conn, wish.caller.workspace, wish.action.name, considered.at)
+            decision = loosened(decision, considered, granted, rules.policy)
         self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
         return Judged(**vars(wish), decision=decision, considered=considered, subject=subject)
 

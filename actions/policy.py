@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from actions.autonomy import Autonomy
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.pause import Trips
@@ -168,6 +169,8 @@ class Policy(BaseModel):
     rates: dict[Currency, Rate] = {}
     """What one unit of another currency is worth; an amount in one that is not here cannot be judged and asks."""
     approvals: ApprovalDefaults = ApprovalDefaults()
+    autonomy: Autonomy | None = None
+    """What must be seen before asking less is suggested; without it, it never is."""
     rules: list[Rule]
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
