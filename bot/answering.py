@@ -1,12 +1,19 @@
-"""What is done about answers other than yes and no: changed arguments."""
+"""What is done about answers other than yes and no: changed arguments, questions asked back, and their answers."""
 
 import json
+from dataclasses import replace
+from typing import Protocol
 
 from actions.edits import Edits
+from actions.questions import Questions, Reply
+from bot.commands import Unknown, parse
 from bot.delivery import Delivery
 from bot.desks import Directory, click_of
 from bot.intake import Effect
 from bot.runs import say
+from bot.slack.listeners.events import REPLY
+from core.db import Connection
+from core.outbox import Conversation
 
 
 class EditDesk:
@@ -21,3 +28,64 @@ class EditDesk:
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         answer = await self._edits.decide(click_of(delivery), standing, json.loads(delivery.text))
         return say(answer.text)
+
+
+class QuestionDesk:
+    """Takes questions to the conversation, and what is answered there to the card."""
+
+    def __init__(self, questions: Questions, people: Directory) -> None:
+        self._questions = questions
+        self._people = people
+
+    async def consider(self, delivery: Delivery) -> Effect:
+        """The question, or the answer to one, as it is written down."""
+        if delivery.press == REPLY:
+            return self._reply(delivery)
+        standing = await self._people.standing(delivery.sender.user_id, fresh=True)
+        click = replace(click_of(delivery), reason=delivery.text)
+
+        async def ask(conn: Connection) -> str:
+            return (await self._questions.ask_in(conn, click, standing)).text
+
+        return ask
+
+    def _reply(self, delivery: Delivery) -> Effect:
+        async def answer(conn: Connection) -> str:
+            await self._questions.answer_in(conn, reply_of(delivery))
+            return ""
+
+        return answer
+
+
+def reply_of(delivery: Delivery) -> Reply:
+    """What was said in a thread, as an answer."""
+    place = Conversation(delivery.workspace, delivery.channel, delivery.thread_ts)
+    return Reply(place, delivery.sender.user_id, delivery.text, delivery.delivery_id)
+
+
+class Keeper(Protocol):
+    """Keeps deliveries."""
+
+    async def commit(self, delivery: Delivery) -> bool:
+        """Keep it for good; False for a repeat."""
+        ...
+
+
+class AwaitedReplies:
+    """Keeps what is for us: of what people say to one another in threads, only the answer somebody waits for."""
+
+    def __init__(self, deliveries: Keeper, questions: Questions) -> None:
+        self._deliveries = deliveries
+        self._questions = questions
+
+    async def commit(self, delivery: Delivery) -> bool:
+        """Keep it, as an answer where one is awaited; a reply that nobody awaits is forgotten at once."""
+        if delivery.kind == "event" and delivery.thread_ts and await self._is_answer(delivery):
+            return await self._deliveries.commit(replace(delivery, press=REPLY))
+        return delivery.press != REPLY and await self._deliveries.commit(delivery)
+
+    async def _is_answer(self, delivery: Delivery) -> bool:
+        # Said to us by name, it may also be a command: then it is that.
+        if delivery.press != REPLY and not isinstance(parse(delivery.text), Unknown):
+            return False
+        return await self._questions.awaits(reply_of(delivery))

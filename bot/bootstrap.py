@@ -19,10 +19,12 @@ from actions.judging import Judge
 from actions.killswitch import KillSwitch
 from actions.outcome import Wake
 from actions.policy import Rules
+from actions.questions import Questions
 from actions.records import Records
 from actions.wishes import Wishes
 from bot.company import read_company
 from bot.settings import Settings
+from bot.slack.blocks.approval_card import answered_text, asked_text
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
@@ -85,6 +87,7 @@ class Installation:
     approvals: Approvals
     edits: Edits
     switch: KillSwitch
+    questions: Questions
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -209,6 +212,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         rules=rules,
         gateway=gateway,
         approvals=approvals,
+        questions=Questions(database, approvals, rules, asked=asked_text, answered=answered_text),
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         switch=switch,
         workflows=workflows,

@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from actions.team import Team
-from bot.answering import EditDesk
+from bot.answering import AwaitedReplies, EditDesk, QuestionDesk
 from bot.bootstrap import EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
-from bot.intake import Intake
+from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -109,7 +109,7 @@ async def _settle_company(settings: Settings, options: SlackOptions) -> None:
 async def _open_slack(options: SlackOptions, installation: Installation, clock: Clock) -> AsyncGenerator[SlackSide]:
     """Connected to Slack inside the block; the local workspace is given time to come up."""
     deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
-    deliveries = Deliveries(installation.database)
+    deliveries = AwaitedReplies(Deliveries(installation.database), installation.questions)
     async with AsyncExitStack() as stack:
         while True:
             opening = open_slack(
@@ -199,8 +199,12 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         choose_workflow=installation.choose_workflow,
         command=settings.command,
     )
-    clicks = ClickDesk(runs, installation.approvals, people, others={"edit": EditDesk(installation.edits, people)})
+    clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
+
+
+def _further_desks(installation: Installation, people: People) -> dict[str, Desk]:
+    return {"edit": EditDesk(installation.edits, people), "question": QuestionDesk(installation.questions, people)}
 
 
 def _database_answers(installation: Installation) -> Callable[[], Coroutine[Any, Any, bool]]:

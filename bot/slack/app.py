@@ -285,7 +285,7 @@ def register_all(
 
 def subscribed() -> Sequence[str]:
     """The events that are for us, by their names in the manifest."""
-    return ("app_mention", "message.im")
+    return ("app_mention", "message.im", "message.channels", "message.groups")
 
 
 async def identify(options: SlackOptions) -> Identity:

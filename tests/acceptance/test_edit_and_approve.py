@@ -90,3 +90,30 @@ async def test_whoever_may_not_decide_is_told_so_instead_of_a_form(company: Comp
     assert not modal["submit"]
     await company.click(ADA, card, "approval.approve")
     await company.approval_card(card["run"], state="*Approved* by")
+
+
+async def test_a_question_from_the_card_is_answered_in_the_thread_and_the_card_shows_both(
+    company: Company, orders: Orders
+) -> None:
+    card = await asked_for_approval(company, orders)
+    modal = await open_modal(company, BEN, card, "question.ask", title="Ask")
+    asked = await company.act("submit", **{"as": BEN}, view_id=modal["id"], values={"reason.text": "Is it unopened?"})
+    assert asked["ok"], asked
+
+    async def posted() -> Json | None:
+        thread = await company.messages(thread=card["run"]["ts"])
+        found = [each for each in thread if "has a question" in each["text"] and "Is it unopened?" in each["text"]]
+        return found[0] if found else None
+
+    await company.until(posted, "the question stands in the thread")
+    assert (await company.say(CLEO, "Not me", thread_ts=card["run"]["ts"]))["ok"]
+    assert (await company.say(RITA, "Yes, still sealed <!channel>", thread_ts=card["run"]["ts"]))["ok"]
+
+    async def shown() -> bool:
+        thread = await company.messages(thread=card["run"]["ts"])
+        blocks = [str(each["blocks"]) for each in thread if each["ts"] == card["ts"]]
+        return bool(blocks) and "still sealed" in blocks[0] and "Not me" not in blocks[0]
+
+    await company.until(shown, "the card shows the answer")
+    await company.click(BEN, card, "approval.approve")
+    await company.approval_card(card["run"], state="*Approved* by")

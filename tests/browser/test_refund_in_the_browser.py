@@ -181,6 +181,39 @@ async def test_an_approver_finds_reads_and_approves_on_a_phone(browser: Browser,
         assert refund["amount_minor"] == 34900
 
 
+async def test_an_approver_lowers_an_amount_on_a_phone_and_reads_what_was_changed(
+    browser: Browser, company: Company
+) -> None:
+    await company.command(RITA, "run returns #W1006 everything because it came late", channel="C0GENERAL")
+    waiting = await company.run_card(containing="#W1006", state="waiting", channel="C0GENERAL")
+    await company.approval_card(waiting)
+    async with looking(browser, company, **PHONE) as page:
+        await page.get_by_role("button", name="Show channels").tap()
+        await act_as(page, BEN)
+        await page.get_by_role("button", name="Show channels, something is new").tap()
+        await page.get_by_role("button", name="approvals Unread").tap()
+        card = page.locator("#timeline article").filter(has_text="#W1006")
+        await card.get_by_role("button", name="Edit & approve…").tap()
+        form = page.get_by_role("dialog", name="Edit & approve")
+        amount = form.get_by_label("Amount")
+        await expect(amount).to_have_value(re.compile(r"USD$"))
+        await picture(page, "edit-form.png")
+        await amount.fill("0 USD")
+        await form.get_by_role("button", name="Approve changes").tap()
+        await expect(form.get_by_role("alert").first).to_contain_text("above zero")
+        await picture(page, "edit-error.png")
+        await amount.fill("51.00 USD")
+        await form.get_by_role("button", name="Approve changes").tap()
+        await expect(form).to_have_count(0)
+        await expect(card.get_by_role("heading")).to_contain_text("Approved: Refund 51.00 USD")
+        await expect(card).to_contain_text("→ 51.00 USD")
+        await expect(card).to_contain_text("Approved with changes by @ben")
+        await expect(card).to_contain_text("Done")
+        await picture(page, "edit-done.png")
+        (refund,) = await refunds_of(company, "#W1006")
+        assert refund["amount_minor"] == 5100
+
+
 # What people do
 
 

@@ -31,10 +31,12 @@ from actions.intent import Origin, Record, TrustLabel
 from actions.judging import Judge
 from actions.outcome import Caller, Consent, Outcome, Parked
 from actions.policy import Policy, Rule, Rules
+from actions.questions import Questions
 from actions.rule_file import read
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Member, Team
 from actions.wishes import Wishes
+from bot.slack.blocks.approval_card import answered_text, asked_text
 from core.clock import SettableClock
 from core.db import Connection, Database
 from core.ids import RunId, new_run_id
@@ -236,6 +238,7 @@ class House:
     gateway: Gateway
     approvals: Approvals
     edits: Edits
+    questions: Questions
     metrics: Metrics
     woken: list[tuple[str, datetime | None]]
     rules: Rules
@@ -308,6 +311,12 @@ class House:
     async def edit(self, approval_id: str, *, by: str = CLEO, **typed: str) -> Answer:
         """Change arguments and approve, as the person Slack says this is."""
         return await self.edits.decide(await self.click_on(approval_id, by=by), standing(by), typed)
+
+    async def ask_back(self, approval_id: str, question: str, *, by: str = CLEO, **changes: Any) -> Answer:
+        """Ask whoever asked, from the card."""
+        click = await self.click_on(approval_id, by=by, reason=question, **changes)
+        async with self.database.transaction() as conn:
+            return await self.questions.ask_in(conn, click, standing(by))
 
     async def newest(self, caller: Caller) -> str:
         """The id of the newest approval of a run."""
@@ -419,6 +428,7 @@ def a_house(
             wake=wake,
             metrics=metrics,
         ),
+        Questions(database, approvals, now_in_force, asked=asked_text, answered=answered_text),
         metrics,
         woken,
         rules_of(*(rules or (allow(), ask()))),

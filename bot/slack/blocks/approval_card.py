@@ -12,6 +12,7 @@ from bot.slack.blocks.modals import modal, note_view, text_input
 
 APPROVE = "approval.approve"
 EDIT = "edit.change"
+ASK = "question.ask"
 REJECT = "approval.reject"
 DETAILS = "approval.details"
 REASON_BLOCK = "reason"
@@ -20,6 +21,8 @@ MOST_REASON = 500
 
 _MENTIONED = 5
 _MOST_OUTCOME = 1000
+_MOST_SAID = 600
+_MOST_QUESTIONS_SHOWN = 3
 _MOST_NAME = 300
 _SANDBOX = "*sandbox*: nothing real is touched"
 _UNDELIVERED = "undelivered"
@@ -118,8 +121,22 @@ def _bottom(view: ApprovalView, *, complete: bool) -> list[Block]:
         outcome = outcome_line(view)
         digest = limits.context(f"digest `{short(view.digest)}`")
         return [*lines, *([limits.section(outcome)] if outcome else []), digest]
+    asked = [limits.section(line) for line in _questions(view)]
     small = [*_who_and_when(view), f"digest `{short(view.digest)}`"]
-    return [limits.context(*small), limits.actions(*_buttons(view, complete=complete))]
+    return [*asked, limits.context(*small), limits.actions(*_buttons(view, complete=complete))]
+
+
+def _questions(view: ApprovalView) -> list[str]:
+    """What was asked back and answered, the newest: words of people, quoted and escaped."""
+    lines: list[str] = []
+    for each in view.questions[-_MOST_QUESTIONS_SHOWN:]:
+        asked = f"❓ {limits.person(each.asked_by)} asks: {limits.brief(each.question, _MOST_SAID)}"
+        if each.answer is None or each.answered_by is None:
+            lines.append(f"{asked}\n_Not answered yet._")
+        else:
+            said = limits.brief(each.answer, _MOST_SAID)
+            lines.append(f"{asked}\n> {limits.person(each.answered_by)}: {said}")
+    return lines
 
 
 def _who_and_when(view: ApprovalView) -> list[str]:
@@ -144,10 +161,11 @@ def _buttons(view: ApprovalView, *, complete: bool) -> list[Block]:
     value = value_of(view)
     reject = limits.button("Reject…", REJECT, value, style="danger")
     if not complete:
-        return [limits.button("Review in full", DETAILS, value, style="primary"), reject]
+        review = limits.button("Review in full", DETAILS, value, style="primary")
+        return [review, limits.button("Ask…", ASK, value), reject]
     approve = limits.button("Approve", APPROVE, value, style="primary", confirm=_confirmation(view))
-    edit = limits.button("Edit & approve…", EDIT, value)
-    return [approve, edit, reject, limits.button("Details", DETAILS, value)]
+    edit, ask = limits.button("Edit & approve…", EDIT, value), limits.button("Ask…", ASK, value)
+    return [approve, edit, ask, reject, limits.button("Details", DETAILS, value)]
 
 
 def _confirmation(view: ApprovalView) -> Block | None:
@@ -267,7 +285,8 @@ def missing_view() -> dict[str, Any]:
 
 def details_view(view: ApprovalView, metadata: str) -> dict[str, Any]:
     """Everything of the record in full; while it is pending, Approve is here too. `metadata` comes back with it."""
-    blocks = [*_top(view), *_record(view), *_changes(view), *_why(view), *_standing(view)]
+    said = [limits.section(line) for line in _questions(view)]
+    blocks = [*_top(view), *_record(view), *_changes(view), *_why(view), *said, *_standing(view)]
     pending = view.state == ApprovalState.PENDING
     whole = modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
     if not limits.modal_violations(whole):
@@ -292,3 +311,22 @@ def reject_view(metadata: str) -> dict[str, Any]:
     label = "Why not? Whoever asked will read this."
     reason = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
     return modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")
+
+
+def ask_view(metadata: str) -> dict[str, Any]:
+    """Asks what an approver wants to know. `metadata` comes back with the question."""
+    label = "Your question to whoever asked. They answer in the thread."
+    question = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
+    return modal("Ask", [question], callback_id=ASK, metadata=metadata, submit="Ask")
+
+
+def asked_text(requester: str, asker: str, summary: str, question: str) -> str:
+    """The question as the conversation hears it."""
+    about = f"{limits.person(requester)}, {limits.person(asker)} has a question about *{limits.brief(summary, 300)}*:"
+    return f"{about}\n> {limits.brief(question, 3 * MOST_REASON)}\nAnswer here in this thread; the approval waits."
+
+
+def answered_text(asker: str, requester: str, summary: str) -> str:
+    """Tells whoever asked that there is an answer."""
+    who = limits.person(requester)
+    return f"{limits.person(asker)}, {who} has answered about *{limits.brief(summary, 300)}*. The card shows it."

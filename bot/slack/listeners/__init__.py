@@ -17,6 +17,6 @@ def read(body: Mapping[str, Any], bot_user_id: str) -> Delivery | None:
         case "view_submission":
             return views.read(body)
         case "event_callback":
-            return mention.read(body, bot_user_id) or events.read(body)
+            return mention.read(body, bot_user_id) or events.read(body, bot_user_id)
         case _:
             return None

@@ -16,7 +16,10 @@ from bot.slack.payload import Body, part, text
 LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
 
 #: Buttons that open a modal made of nothing but where they stand.
-FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {approval_card.REJECT: approval_card.reject_view}
+FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    approval_card.REJECT: approval_card.reject_view,
+    approval_card.ASK: approval_card.ask_view,
+}
 #: Buttons whose click is no answer by itself.
 OPENING = frozenset({*FORMS, approval_card.DETAILS, approval_card.EDIT})
 #: Every button of ours says which kind of card it stands on: `approval.approve`.

@@ -92,7 +92,7 @@ def test_the_text_alone_carries_the_whole_decision_for_a_screen_reader() -> None
 
 def test_buttons_point_at_the_approval_the_revision_and_the_digest_shown() -> None:
     found = buttons(card.approval_card(approval_view(revision=3)))
-    assert set(found) == {card.APPROVE, card.EDIT, card.REJECT, card.DETAILS}
+    assert set(found) == {card.APPROVE, card.EDIT, card.ASK, card.REJECT, card.DETAILS}
     expected = f"apr_0123456789abcdefghjkmnpqrs.3.{DIGEST[:16]}"
     assert {button["value"] for button in found.values()} == {expected}
 
@@ -107,7 +107,7 @@ def test_a_record_that_does_not_fit_has_no_approve_on_the_card_and_all_of_it_in_
     view = approval_view(fields=[("body", value)])
     message = card.approval_card(view)
     assert faults_of(message) == []
-    assert set(buttons(message)) == {card.DETAILS, card.REJECT}
+    assert set(buttons(message)) == {card.DETAILS, card.ASK, card.REJECT}
     assert buttons(message)[card.DETAILS]["text"]["text"] == "Review in full"
     modal = card.details_view(view, "metadata")
     assert modal["callback_id"] == card.APPROVE

@@ -9,7 +9,12 @@ import yaml
 from bot.slack.app import subscribed
 
 # Which scopes Slack asks for: for each event that is for us, and for each method that is called.
-EVENT_SCOPES = {"app_mention": "app_mentions:read", "message.im": "im:history"}
+EVENT_SCOPES = {
+    "app_mention": "app_mentions:read",
+    "message.im": "im:history",
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+}
 METHOD_SCOPES = {
     "chat.postMessage, chat.update, chat.postEphemeral": {"chat:write"},
     "conversations.history, conversations.replies": {"channels:history", "groups:history", "im:history"},
