@@ -63,7 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     _add(verbs, "resume", _resume, "say how to resume: the command line does not")
     for name, text in _LISTINGS.items():
         listing = _add(verbs, name, _list, text)
-        listing.add_argument("listing", nargs="?", choices=["list"], default="list")
+        if name == "audit":
+            listing.add_argument("listing", nargs="?", choices=["list", *_AUDIT], default="list")
+            listing.add_argument("about", nargs="?", default="", help="prove: a row's number; erase: a member id")
+            listing.add_argument("--workspace", default="", help="whose log; needed where there are several")
+        else:
+            listing.add_argument("listing", nargs="?", choices=["list"], default="list")
         listing.add_argument("--limit", type=_count, default=20, help="how many at most (20)")
         listing.add_argument("--json", action="store_true", help="print JSON")
         listing.set_defaults(name=name)
@@ -76,13 +81,14 @@ def _count(text: str) -> int:
     return int(text)
 
 
+_AUDIT = ("verify", "export", "prove", "erase")
 _LISTINGS = {
     "runs": "list the newest runs",
     "approvals": "list the newest approvals",
     "pauses": "list the newest pauses, lifted ones too",
     "ledger": "list the newest effects with their attempts",
     "schedules": "list the schedules",
-    "audit": "list the newest audit events",
+    "audit": "list the newest audit events; verify or export the log, prove one row, erase one person's words",
     "actions": "list the registered actions",
 }
 
@@ -167,6 +173,10 @@ async def _resume(arguments: argparse.Namespace, settings: Settings, clock: Cloc
 
 
 async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    if arguments.listing != "list":
+        from bot.auditing import run
+
+        return await run(arguments, settings, clock, sys.stdout)
     from bot.listings import rows_of
 
     rows = await rows_of(arguments.name, settings, clock, limit=arguments.limit)

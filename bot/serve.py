@@ -17,6 +17,7 @@ from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
+from bot.sealing import Sealing
 from bot.sender import Sender
 from bot.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
 from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_slack
@@ -33,6 +34,8 @@ from core.db import DatabaseError
 from core.errors import CountersignError, SettingsInvalid
 from core.ids import RunId
 from core.metrics import Metrics
+from core.seals import ORIGIN, SealFolder
+from core.secrets import Signer
 from graphs.run import Run
 from scheduler.ticker import Ticker, cron_times
 
@@ -77,7 +80,9 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         installation = await stack.enter_async_context(open_installation(settings, clock, metrics))
         checks = {"database": _database_answers(installation), "cache": installation.cache.answers}
-        jobs: list[Job] = []
+        sealing = _sealing(installation)
+        checks["audit"] = sealing.healthy
+        jobs: list[Job] = [lambda: sealing.run(stop)]
         if "bot" in roles:
             side = await stack.enter_async_context(_open_slack(options, installation, clock))
             checks["slack"] = side.is_connected
@@ -95,6 +100,12 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(job())
+
+
+def _sealing(installation: Installation) -> Sealing:
+    settings = installation.settings
+    signer = Signer(settings.signing_key, ORIGIN)
+    return Sealing(installation.database, SealFolder(settings.seals), signer, installation.clock)
 
 
 async def _settle_company(settings: Settings, options: SlackOptions) -> None:
