@@ -87,10 +87,11 @@ async def _database(url: str) -> str:
 async def _audit_owner(settings: Settings, url: str) -> str:
     async with connect(url) as conn:
         cursor = await conn.execute(
-            "select pg_get_userbyid(relowner) = current_user as own from pg_class where oid = to_regclass('core.audit')"
+            "select bool_or(pg_has_role(current_user, relowner, 'member')) as own from pg_class"
+            " where oid in (to_regclass('core.audit'), to_regclass('core.audit_head'), to_regclass('core.subject_key'))"
         )
         row = await cursor.fetchone()
-    if row is None:
+    if row is None or row["own"] is None:
         return "no audit table yet; the first start makes it"
     if not row["own"]:
         return "the app's role cannot alter the audit log"
