@@ -26,6 +26,7 @@ from tests.support.receiver import Json, Receiver
 #: Where a call is under way, seen from the other side.
 ON_ITS_WAY, APPLIED = "the call is on its way", "it was applied, no reply yet"
 COMMITTED = "after the attempt is committed"
+PLANNED = "the plan is made, not stored"
 
 #: What is written down in which transaction; each has a point before its commit and one after it.
 _WRITES = (
@@ -70,6 +71,7 @@ def lay(traps: Traps, receiver: Receiver) -> None:
     _lay_at_commits(traps)
     _lay_at_calls(traps, receiver)
     _around(Attempts, "_wait_for_landing", before=lambda: traps.reach("waiting for what may still land"))
+    _around(RunContext, "preview", after=lambda: traps.reach(PLANNED))
     _around(RunContext, "act", after=lambda: traps.reach("after the effect, before its checkpoint"))
     _around(RunStore, "begin", after=lambda: traps.reach("after the run is taken"))
     _around(RunStore, "park", before=lambda: traps.reach("before it is parked"))

@@ -1,0 +1,69 @@
+"""What an outside system may do to a call, under every class: it is settled as what it was."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.ground import KEYED, OPAQUE, PROBEABLE, Contract, Found, Ground, judge, open_ground
+
+pytest_plugins = ["tests.support.migrated"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What it does with the calls, and what becomes of the effect where somebody can tell, or need not."""
+
+    calls: tuple[str, ...]
+    blind: int = 0
+    is_definite: bool = False
+    """Even an opaque outside system has then said that nothing happened."""
+    ends: str = "done"
+
+
+FAULTS = (
+    Fault(("apply, no answer",)),
+    Fault(("apply, cut",)),
+    Fault(("no answer",)),
+    Fault(("500",)),
+    Fault(("500, apply late",)),
+    Fault(("500, apply late", "500"), blind=1),
+    Fault(("apply, no answer", "apply, no answer")),
+    Fault(("429", "429"), is_definite=True),
+    Fault(("429",) * 4, is_definite=True),
+    Fault(("refuse",), is_definite=True, ends="failed"),
+)
+
+
+@pytest.mark.parametrize("contract", [KEYED, PROBEABLE, OPAQUE], ids=lambda contract: contract.settles)
+async def test_each_fault_is_settled_as_what_it_was(
+    tmp_path: Path, common_installation_url: str, contract: Contract
+) -> None:
+    # Later than the window and sooner than the landing margin's end.
+    async with open_ground(tmp_path, common_installation_url, contract, late=2.4) as ground:
+        found = await asyncio.gather(
+            *(_settled(ground, f"#{contract.settles}-{number}", fault) for number, fault in enumerate(FAULTS))
+        )
+    wrong = [
+        f"{fault}: {each}" for fault, each in zip(FAULTS, found, strict=True) if not _is_right(contract, fault, each)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+async def _settled(ground: Ground, order_id: str, fault: Fault) -> Found:
+    await ground.receiver.plan(order_id, *fault.calls, blind=fault.blind)
+    run_id = await ground.request([(order_id, "10 USD")])
+    hand = await ground.start("hand", run_id=run_id)
+    async with asyncio.timeout(90):
+        assert await hand.ended == 0
+    # Whatever was still on its way has landed by now.
+    await asyncio.sleep(2.5)
+    return await judge(ground, run_id, order_id)
+
+
+def _is_right(contract: Contract, fault: Fault, found: Found) -> bool:
+    if contract is OPAQUE and not fault.is_definite:
+        asked = (found.run, found.waits_for, found.intent) == ("waiting", "in_doubt", "in_doubt")
+        return asked and found.effects <= 1 and found.calls == 1
+    return (found.run, found.effects) == (fault.ends, 1 if fault.ends == "done" else 0)
