@@ -240,7 +240,9 @@ class Attempts:
         """Nothing happened at the other side: the same approval covers the next attempt."""
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
-            await store.end_attempt(conn, go.attempt, "unsent", error=why)
+            if not await store.end_attempt(conn, go.attempt, "unsent", error=why):
+                # Somebody else found that first; what they have begun since is not ours to take back.
+                return
             await store.reopen(conn, go.intent)
             await self._tell(conn, wish, go, "attempt.unsent", {"error": why})
         self._metrics.effects.labels(wish.action.name, "unsent").inc()

@@ -373,7 +373,8 @@ async def reopen(conn: Connection, intent: Intent) -> None:
 
 async def enter_doubt(conn: Connection, intent: Intent, attempt: Attempt, why: str) -> bool:
     """Write down that an attempt started and left no receipt; False when that was known already."""
-    await end_attempt(conn, attempt, "in_doubt", error=why)
+    if not await end_attempt(conn, attempt, "in_doubt", error=why):
+        return False
     cursor = await conn.execute(
         "update actions.intent set state = 'in_doubt', outcome = %s where intent_id = %s and state = 'executing'",
         (why, intent.intent_id),

@@ -84,6 +84,8 @@ class Nursery:
                     process.on_stopped(process)
                 case _:
                     self._born[int(pid)].ended.set_result(int(code))
+        while not self._asked.empty():
+            self._asked.get_nowait().set_exception(ConnectionError("the nursery has ended"))
 
 
 @asynccontextmanager

@@ -145,7 +145,7 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
     try:
         beside = asyncio.create_task(_awaited(also))
         while asked < plan.runs or not beside.done() or not _is_enough(plan, crew.events):
-            share = min(1.0, (crew.events["kills"] + 1) / (plan.kills + 1))
+            share = min(1.0, (crew.events["kills"] + 1) / (plan.kills + 1)) if plan.kills else 0
             wanted = max(asked + 1, round(plan.runs * share))
             while asked < min(wanted, plan.runs):
                 await _ask(ground, plan, asked)
