@@ -182,6 +182,9 @@ async def _press(conn: Connection, press: Press, click: Click, row: Row) -> Answ
         """,
         {"to": _PAST[press], "by": click.user_id, "grant_id": row["grant_id"], "from": _FROM[press]},
     )
+    if cursor.rowcount != 1 and (row["state"], row["decided_by"]) == (_PAST[press], click.user_id):
+        # The same press handled again after a crash.
+        return Answer(True, _SAID[press], _PAST[press])
     if cursor.rowcount != 1:
         words = str(row["state"]).replace("_", " ")
         return Answer(False, f"This was {words} before. Nothing was changed by your click.", row["state"], "already")

@@ -15,6 +15,7 @@ from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.edits import Edits
 from actions.gateway import Gateway
+from actions.grants import Grants
 from actions.judging import Judge
 from actions.killswitch import KillSwitch
 from actions.outcome import Wake
@@ -62,6 +63,8 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
 #: Every workflow of this release.
 WORKFLOWS: Sequence[Workflow] = (RETURNS,)
 
+#: How often it is looked whether people could be asked less.
+AUTONOMY_SECONDS = 600.0
 #: How often approvals whose time has run out are ended.
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
@@ -88,6 +91,7 @@ class Installation:
     edits: Edits
     switch: KillSwitch
     questions: Questions
+    grants: Grants
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -215,6 +219,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, approvals, rules, asked=asked_text, answered=answered_text),
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         switch=switch,
+        grants=Grants(database, rules),
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,

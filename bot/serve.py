@@ -4,12 +4,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from actions.team import Team
 from bot.answering import AwaitedReplies, EditDesk, QuestionDesk
-from bot.bootstrap import EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
+from bot.autonomy import AutonomyDesk, AutonomyVerb
+from bot.bootstrap import AUTONOMY_SECONDS, EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
@@ -23,6 +24,7 @@ from bot.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
 from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_slack
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
+from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.run_card import run_card
 from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
@@ -152,23 +154,34 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     )
     intake = _intake(installation, side)
 
-    async def expire() -> None:
-        while not stop.is_set():
-            try:
-                await installation.approvals.expire_due()
-            except DatabaseError as error:
-                log.warning("expired approvals are ended later: %s", error)
-            await installation.clock.sleep(EXPIRY_SECONDS)
+    regular = [
+        lambda do=do, seconds=seconds: _regularly(do, stop, seconds=seconds) for do, seconds in _rounds(installation)
+    ]
+    return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
 
-    async def watch() -> None:
-        while not stop.is_set():
-            try:
-                await installation.switch.watch()
-            except (DatabaseError, CountersignError) as error:
-                log.warning("the kill switch looks again later: %s", error)
-            await installation.clock.sleep(WATCH_SECONDS)
 
-    return [lambda: sender.run(stop), lambda: intake.run(stop), expire, watch]
+Round = Callable[[], Coroutine[Any, Any, object]]
+
+
+def _rounds(installation: Installation) -> list[tuple[Round, float]]:
+    """What is looked after again and again, and how many seconds lie between."""
+    return [
+        (installation.approvals.expire_due, EXPIRY_SECONDS),
+        (installation.switch.watch, WATCH_SECONDS),
+        (installation.grants.look, AUTONOMY_SECONDS),
+    ]
+
+
+async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
+    """Do this again and again until told to stop; what fails, such as a database that is away, is tried anew."""
+    while not stop.is_set():
+        try:
+            await do()
+        except (DatabaseError, CountersignError) as error:
+            log.warning("%s is done later: %s", do.__qualname__, error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
 
 
 def _paused(installation: Installation) -> Callable[[], Coroutine[Any, Any, list[str]]]:
@@ -187,7 +200,11 @@ def _cards(installation: Installation) -> dict[str, Render]:
     async def run(run_id: str) -> Run | None:
         return await installation.runs.get(RunId(run_id))
 
-    return {"run": shown(run, run_card), "approval": shown(installation.approvals.view, approval_card)}
+    return {
+        "run": shown(run, run_card),
+        "approval": shown(installation.approvals.view, approval_card),
+        "autonomy": shown(installation.grants.view, autonomy_card),
+    }
 
 
 def _intake(installation: Installation, side: SlackSide) -> Intake:
@@ -209,8 +226,14 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         SwitchDesk(installation.switch, team, names_of(installation.catalogue, installation.workflows.names())),
         choose_workflow=installation.choose_workflow,
         command=settings.command,
+        verbs={"autonomy": AutonomyVerb(installation.grants, runs)},
     )
     clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
+    others: dict[str, Desk] = {
+        "autonomy": AutonomyDesk(installation.grants, people),
+        "edit": EditDesk(installation.edits, people),
+    }
+    clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 
