@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from actions.team import Team
@@ -154,9 +155,7 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     )
     intake = _intake(installation, side)
 
-    regular = [
-        lambda do=do, seconds=seconds: _regularly(do, stop, seconds=seconds) for do, seconds in _rounds(installation)
-    ]
+    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in _rounds(installation)]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
 
 
