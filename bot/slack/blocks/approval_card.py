@@ -1,6 +1,7 @@
 """An approval as people see it: what exactly would happen, why they are asked, and what came of it."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from actions.action import Effect
@@ -15,6 +16,7 @@ EDIT = "edit.change"
 ASK = "question.ask"
 REJECT = "approval.reject"
 DETAILS = "approval.details"
+PAGE = "approval.page"
 REASON_BLOCK = "reason"
 REASON_INPUT = "reason.text"
 MOST_REASON = 500
@@ -22,6 +24,10 @@ MOST_REASON = 500
 _MENTIONED = 5
 _MOST_OUTCOME = 1000
 _MOST_SAID = 600
+# Half of what Slack takes of a modal is left for what stands on every page.
+_PAGE_BYTES = 125_000
+_PAGE_BLOCKS = 80
+_MOST_PAGES = 8
 _MOST_QUESTIONS_SHOWN = 3
 _MOST_NAME = 300
 _SANDBOX = "*sandbox*: nothing real is touched"
@@ -283,19 +289,43 @@ def missing_view() -> dict[str, Any]:
     return note_view("Details", "This approval is not on record any more. Nothing was changed.")
 
 
-def details_view(view: ApprovalView, metadata: str) -> dict[str, Any]:
-    """Everything of the record in full; while it is pending, Approve is here too. `metadata` comes back with it."""
+def details_view(view: ApprovalView, metadata: str, page: int = 1) -> dict[str, Any]:
+    """Everything of the record in full, on pages where one is too small; `metadata` comes back with Approve.
+
+    While it is pending, Approve is on the last page: whoever presses it has been shown all of it.
+    """
     said = [limits.section(line) for line in _questions(view)]
-    blocks = [*_top(view), *_record(view), *_changes(view), *_why(view), *said, *_standing(view)]
+    body = [*_record(view), *_changes(view), *_why(view), *said]
+    pages = list(_pages(body))
+    if len(pages) > _MOST_PAGES or any(limits.modal_violations({"blocks": each}) for each in pages):
+        notice = (
+            "This record is too long even for this view, so it cannot be approved in Slack. "
+            "Reject it and ask for something smaller."
+        )
+        return modal("Details", [*_top(view), limits.section(notice)])
+    page = min(max(page, 1), len(pages))
+    number = [limits.context(f"Page {page} of {len(pages)}")] if len(pages) > 1 else []
+    blocks = [*_top(view), *number, *pages[page - 1]]
+    if page < len(pages):
+        further = limits.button("Next page", PAGE, f"{value_of(view)} {page + 1}", style="primary")
+        return modal("Details", [*blocks, *number, limits.actions(further)], metadata=metadata)
     pending = view.state == ApprovalState.PENDING
-    whole = modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
-    if not limits.modal_violations(whole):
-        return whole
-    notice = (
-        "This record is too long even for this view, so it cannot be approved in Slack. "
-        "Reject it and ask for something smaller."
-    )
-    return modal("Details", [*_top(view), limits.section(notice)])
+    blocks += _standing(view)
+    return modal("Details", blocks, callback_id=APPROVE, metadata=metadata, submit="Approve" if pending else "")
+
+
+def _pages(body: list[Block]) -> Iterator[list[Block]]:
+    """The blocks in groups that fit a modal beside what stands on every page."""
+    group: list[Block] = []
+    size = 0
+    for block in body:
+        own = len(limits.escaped(json.dumps(block)))
+        if group and (size + own > _PAGE_BYTES or len(group) >= _PAGE_BLOCKS):
+            yield group
+            group, size = [], 0
+        group.append(block)
+        size += own
+    yield group
 
 
 def _standing(view: ApprovalView) -> list[Block]:

@@ -9,17 +9,18 @@ from bot.slack.blocks import limits
 def modal(
     title: str, blocks: list[Block], *, callback_id: str = "", metadata: str = "", submit: str = ""
 ) -> dict[str, Any]:
-    """A modal; one with `submit` can be submitted, and gives `metadata` back with it."""
+    """A modal; one with `submit` can be submitted, and gives `metadata` back with whatever is done in it."""
     made: dict[str, Any] = {
         "type": "modal",
         "title": {"type": "plain_text", "text": title, "emoji": False},
         "close": {"type": "plain_text", "text": "Close", "emoji": False},
         "blocks": blocks,
     }
+    if metadata:
+        made["private_metadata"] = metadata
     if submit:
         made["submit"] = {"type": "plain_text", "text": submit, "emoji": False}
         made["callback_id"] = callback_id
-        made["private_metadata"] = metadata
     return made
 
 

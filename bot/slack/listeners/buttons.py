@@ -21,7 +21,7 @@ FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     approval_card.ASK: approval_card.ask_view,
 }
 #: Buttons whose click is no answer by itself.
-OPENING = frozenset({*FORMS, approval_card.DETAILS, approval_card.EDIT})
+OPENING = frozenset({*FORMS, approval_card.DETAILS, approval_card.PAGE, approval_card.EDIT})
 #: Every button of ours says which kind of card it stands on: `approval.approve`.
 OURS = re.compile(r"^[a-z]+\.[a-z_]+$")
 
@@ -69,6 +69,20 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
             await client.views_open(trigger_id=body["trigger_id"], view=form(_metadata(body, pressed)))
         elif pressed["action_id"] == approval_card.DETAILS:
             await _show_details(body, pressed)
+        elif pressed["action_id"] == approval_card.PAGE:
+            await _show_page(body, pressed)
+
+    async def _show_page(body: dict[str, Any], pressed: dict[str, Any]) -> None:
+        value, _, page = text(pressed, "value").partition(" ")
+        view = await load_approval(Pointer.parse(value).approval_id)
+        modal = approval_card.missing_view()
+        if view is not None:
+            _, _, place = text(part(body, "view"), "private_metadata").partition(" ")
+            newest = approval_card.value_of(view)
+            # Whoever read the first page of what has changed since begins again.
+            number = int(page) if page.isdigit() and value == newest else 1
+            modal = approval_card.details_view(view, f"{newest} {place}".strip(), number)
+        await client.views_update(view_id=body["view"]["id"], view=modal)
 
     async def _show_details(body: dict[str, Any], pressed: dict[str, Any]) -> None:
         # The trigger lives for 3 s: first the empty modal, then what takes a query.

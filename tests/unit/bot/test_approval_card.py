@@ -115,8 +115,25 @@ def test_a_record_that_does_not_fit_has_no_approve_on_the_card_and_all_of_it_in_
     assert modal_faults(modal) == []
 
 
-def test_a_record_too_long_for_any_view_cannot_be_approved_in_slack() -> None:
-    modal = card.details_view(approval_view(fields=[("body", "x" * 400_000)]), "metadata")
+def test_a_record_longer_than_a_modal_is_read_page_by_page_and_approved_on_the_last() -> None:
+    value = "".join(f"line {number} & more\n" for number in range(12_000))
+    view = approval_view(fields=[("body", value), ("amount", "1.00 USD")])
+    pages: list[dict[str, Any]] = []
+    while not pages or "submit" not in pages[-1]:
+        pages.append(card.details_view(view, "apr C0RETURNS", len(pages) + 1))
+        assert modal_faults(pages[-1]) == []
+        assert pages[-1]["private_metadata"] == "apr C0RETURNS"
+    assert len(pages) > 2
+    rich = [block for page in pages for block in page["blocks"] if block["type"] == "rich_text"]
+    assert limits.visible(value) in "".join(texts(rich))
+    assert f"Page 1 of {len(pages)}" in "".join(texts(pages[0]["blocks"]))
+    following = next(block for block in pages[0]["blocks"] if block["type"] == "actions")["elements"][0]
+    assert following["value"] == f"{card.value_of(view)} 2"
+    assert not [block for block in pages[-1]["blocks"] if block["type"] == "actions"]
+
+
+def test_a_record_too_long_for_any_number_of_pages_cannot_be_approved_in_slack() -> None:
+    modal = card.details_view(approval_view(fields=[("body", "x" * 1_200_000)]), "metadata", 9)
     assert "submit" not in modal
     assert modal_faults(modal) == []
 
