@@ -228,16 +228,16 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         verbs={"autonomy": AutonomyVerb(installation.grants, runs)},
     )
     clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
-    others: dict[str, Desk] = {
-        "autonomy": AutonomyDesk(installation.grants, people),
-        "edit": EditDesk(installation.edits, people),
-    }
-    clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 
 def _further_desks(installation: Installation, people: People) -> dict[str, Desk]:
-    return {"edit": EditDesk(installation.edits, people), "question": QuestionDesk(installation.questions, people)}
+    """One desk for each kind of card that has more than an approval's and a run's own buttons."""
+    return {
+        "autonomy": AutonomyDesk(installation.grants, people),
+        "edit": EditDesk(installation.edits, people),
+        "question": QuestionDesk(installation.questions, people),
+    }
 
 
 def _database_answers(installation: Installation) -> Callable[[], Coroutine[Any, Any, bool]]:
