@@ -7,7 +7,7 @@ from typing import Any
 
 from actions.intent import Intent
 from actions.window import Tally, Window
-from core.db import Connection, jsonb
+from core.db import Connection, Row, jsonb
 from core.ids import AttemptId
 from core.money import Money
 
@@ -143,3 +143,47 @@ async def note_judgement(conn: Connection, intent: Intent, subject: Subject, jud
             subject.customer,
         ),
     )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One judgement as it was written down, with what became of the effect."""
+
+    run_id: str
+    step: str
+    summary: str
+    at: datetime
+    policy_version: str
+    verdict: str
+    rules: list[str]
+    reasons: list[str]
+    considered: Mapping[str, Any]
+    outcome: str
+    """Where the approval or, without one, the effect stands: `done`, `rejected`, `refused` …"""
+    subject: Subject
+
+
+async def judgements(conn: Connection, *, run_id: str | None, limit: int) -> list[Judgement]:
+    """The newest judgements, of one run or of all, oldest first."""
+    cursor = await conn.execute(
+        """
+        select * from (
+          select j.*, i.run_id, i.step, i.workspace, i.action, i.workflow, i.requester, r.summary,
+                 coalesce((select a.state from actions.approval a where a.intent_id = j.intent_id
+                           and a.revision = j.revision and a.state <> 'approved' order by a.asked_at desc limit 1),
+                          i.state) as outcome
+          from actions.judgement j join actions.intent i using (intent_id)
+          join actions.revision r on r.intent_id = j.intent_id and r.revision = j.revision
+          where %s::text is null or i.run_id = %s order by j.at desc limit %s
+        ) newest order by at, step
+        """,
+        (run_id, run_id, limit),
+    )
+    return [_judgement(row) for row in await cursor.fetchall()]
+
+
+def _judgement(row: Row) -> Judgement:
+    shared = ("run_id", "step")
+    whose = ("workspace", "action", "workflow", "requester", "recipient", "customer", *shared)
+    names = ("summary", "at", "policy_version", "verdict", "rules", "reasons", "considered", "outcome", *shared)
+    return Judgement(**{name: row[name] for name in names}, subject=Subject(**{name: row[name] for name in whose}))

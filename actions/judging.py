@@ -11,6 +11,7 @@ from actions.history import Subject
 from actions.intent import Origin, TrustLabel
 from actions.outcome import Wish
 from actions.policy import Decision, Needs, Rules, Verdict, decide, needs_of
+from actions.team import Team
 from core.db import Connection
 from core.metrics import Metrics
 
@@ -40,7 +41,7 @@ class Judge:
         needs = needs_of(rules.policy, wish.action.name)
         if holding and needs.history:
             await history.hold_still(conn, wish.caller.workspace)
-        considered = await self._considered(conn, wish, subject, needs)
+        considered = await self._considered(conn, wish, subject, needs, rules.team)
         decision = decide(rules.policy, considered, rules.version)
         if decision.verdict is Verdict.REQUIRE_APPROVAL and considered.at is not None:
             granted = await grants.in_force(conn, wish.caller.workspace, wish.action.name, considered.at)
@@ -48,10 +49,10 @@ class Judge:
         self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
         return Judged(**vars(wish), decision=decision, considered=considered, subject=subject)
 
-    async def _considered(self, conn: Connection, wish: Wish, subject: Subject, needs: Needs) -> Considered:
+    async def _considered(self, conn: Connection, wish: Wish, subject: Subject, needs: Needs, team: Team) -> Considered:
         action, origins = wish.action, wish.revision.origins
         guarded = {name: origins.get(name) for name in _guarded(wish)}
-        member = self._rules().team.member(wish.caller.requester)
+        member = team.member(wish.caller.requester)
         at = await history.now(conn)
         return Considered(
             action=action.name,

@@ -1,6 +1,7 @@
 """One rule: which effects it is about, under which conditions, and what it says of them."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -84,13 +85,17 @@ class Rule(BaseModel):
         """
         if not self.covers(considered.action):
             return None
-        findings = list(self.when.findings(considered, self.action, exchange))
-        if self.effect is not None:
-            findings.append(is_named("the effect", considered.effect, self.effect))
-        outcomes = {finding.holds for finding in findings}
-        if False in outcomes or (None in outcomes and self.verdict is Verdict.ALLOW):
-            return None
+        findings: list[Finding] = []
+        for finding in self._findings(considered, exchange):
+            if finding.holds is False or (finding.holds is None and self.verdict is Verdict.ALLOW):
+                return None
+            findings.append(finding)
         return Match(self.id, self.verdict, self._reason(findings), self._asked, self.expires_in)
+
+    def _findings(self, considered: Considered, exchange: Exchange) -> Iterator[Finding]:
+        if self.effect is not None:
+            yield is_named("the effect", considered.effect, self.effect)
+        yield from self.when.findings(considered, self.action, exchange)
 
     @property
     def _asked(self) -> Approvers | None:

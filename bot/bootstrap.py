@@ -22,8 +22,9 @@ from actions.outcome import Wake
 from actions.policy import Rules
 from actions.questions import Questions
 from actions.records import Records
+from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
-from bot.company import read_company
+from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
 from core.cache import Cache, open_cache
@@ -85,7 +86,7 @@ class Installation:
     database: Database
     cache: Cache
     catalogue: Catalogue
-    rules: Callable[[], Rules]
+    rules: RulesKeeper
     gateway: Gateway
     approvals: Approvals
     edits: Edits
@@ -123,7 +124,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsInvalid("DATABASE_URL and REDIS_URL are needed here; `countersign up` sets both for local use.")
     catalogue = Catalogue.scan()
-    rules = read_company(settings.company, catalogue)
+    offer = read_offer(settings.company, catalogue.names())
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
     async with AsyncExitStack() as stack:
@@ -132,10 +133,22 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(model_options(settings), metrics)
         stack.push_async_callback(reasoner.close)
-        connectors = connectors_of(settings, database, session, rules)
+        connectors = connectors_of(settings, database, session, offer.rules)
         records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
+        rules = await _rules_in_force(settings, database, offer, catalogue)
         ground = _Ground(database, cache, catalogue, rules, connectors, records, reasoner)
         yield _put_together(settings, clock, metrics, ground)
+
+
+async def _rules_in_force(settings: Settings, database: Database, offer: Offer, catalogue: Catalogue) -> RulesKeeper:
+    """What Postgres says is in force once the files have been offered; looser files wait for people."""
+    accepted = settings.accept_looser_rules
+    keeper = RulesKeeper(database, offer, catalogue.names(), tell=tell_of_looser_rules, accepted=accepted)
+    if not keeper.accepts(offer.rules.version):
+        await keeper.follow()
+    await keeper.offer(offer)
+    await keeper.follow()
+    return keeper
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -181,16 +194,14 @@ class _Ground:
     database: Database
     cache: Cache
     catalogue: Catalogue
-    rules: Rules
+    rules: RulesKeeper
     connectors: Mapping[str, Connector]
     records: Records
     reasoner: Reasoner
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    def rules() -> Rules:
-        return ground.rules
-
+    rules = ground.rules
     database, catalogue = ground.database, ground.catalogue
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
@@ -204,7 +215,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(run, guard, database, runs, gateway, catalogue, ground.rules, ground.records, reasoner)
+        return RunContext(run, guard, database, runs, gateway, catalogue, rules(), ground.records, reasoner)
 
     return Installation(
         settings=settings,

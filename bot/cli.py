@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     pause.add_argument("name", nargs="?", default="", help="which workflow, action or connector")
     pause.add_argument("--because", default="", help="why, for those who wait")
     _add(verbs, "resume", _resume, "say how to resume: the command line does not")
+    _add_policy(verbs)
     for name, text in _LISTINGS.items():
         listing = _add(verbs, name, _list, text)
         if name == "audit":
@@ -73,6 +74,21 @@ def _parser() -> argparse.ArgumentParser:
         listing.add_argument("--json", action="store_true", help="print JSON")
         listing.set_defaults(name=name)
     return parser
+
+
+def _add_policy(verbs: Any) -> None:
+    policy = verbs.add_parser("policy", help="check, explain, replay and go back to rules", description="The rules.")
+    kinds = policy.add_subparsers(required=True, metavar="WHAT")
+    _add(kinds, "check", _policy, "check the files, and how they compare with what is in force")
+    explain = _add(kinds, "explain", _policy, "say which rules judged the effects of a run")
+    explain.add_argument("subject", metavar="RUN")
+    simulate = _add(kinds, "simulate", _policy, "replay what was judged so far under another policy file")
+    simulate.add_argument("subject", metavar="FILE", type=Path)
+    rollback = _add(kinds, "rollback", _policy, "write the files of an earlier version back")
+    rollback.add_argument("subject", metavar="VERSION")
+    _add(kinds, "list", _policy, "list the versions of the rules").add_argument("--json", action="store_true")
+    for name, kind in kinds.choices.items():
+        kind.set_defaults(name=name)
 
 
 def _count(text: str) -> int:
@@ -170,6 +186,26 @@ async def _resume(arguments: argparse.Namespace, settings: Settings, clock: Cloc
     raise CountersignError(
         f"the command line pauses and does not resume. An admin resumes in Slack: `{settings.command} resume`."
     )
+
+
+async def _policy(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot import policy_verbs
+
+    if arguments.name == "list":
+        rows = await policy_verbs.versions(settings, clock, 50)
+        print(json.dumps(rows, indent=2, default=str)) if arguments.json else _print_table(rows)
+        return 0
+    if arguments.name == "check":
+        lines = await policy_verbs.check(settings, clock)
+    else:
+        verb = {
+            "explain": policy_verbs.explain,
+            "simulate": policy_verbs.simulate,
+            "rollback": policy_verbs.rollback,
+        }[arguments.name]
+        lines = await verb(settings, clock, arguments.subject)
+    print("\n".join(lines))
+    return 0
 
 
 async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:

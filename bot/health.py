@@ -1,6 +1,6 @@
 """Says whether this process can do its work (/healthz) and what it has counted (/metrics)."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -15,7 +15,12 @@ Paused = Callable[[], Awaitable[list[str]]]
 
 @asynccontextmanager
 async def open_health(
-    port: int, checks: Mapping[str, Check], metrics: Metrics, *, paused: Paused
+    port: int,
+    checks: Mapping[str, Check],
+    metrics: Metrics,
+    *,
+    paused: Paused,
+    warnings: Callable[[], Sequence[str]] = list,
 ) -> AsyncGenerator[None]:
     """Serve /healthz and /metrics on loopback while the block runs; port 0 serves nothing."""
     if port == 0:
@@ -25,7 +30,13 @@ async def open_health(
     async def healthz(request: web.Request) -> web.Response:
         found = {name: await check() for name, check in checks.items()}
         return web.json_response(
-            {"ok": all(found.values()), "checks": found, "paused": await paused()},
+            # A warning is no reason to restart anything: the process does its work.
+            {
+                "ok": all(found.values()),
+                "checks": found,
+                "paused": await paused(),
+                "warnings": list(warnings()),
+            },
             status=200 if all(found.values()) else 503,
         )
 

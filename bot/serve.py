@@ -17,6 +17,7 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
 from bot.pacing import Pacing
+from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
 from bot.sealing import Sealing
@@ -26,6 +27,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import run_card
 from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
@@ -85,7 +87,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
         checks = {"database": _database_answers(installation), "cache": installation.cache.answers}
         sealing = _sealing(installation)
         checks["audit"] = sealing.healthy
-        jobs: list[Job] = [lambda: sealing.run(stop)]
+        watch = _watch(installation)
+        jobs: list[Job] = [lambda: sealing.run(stop), lambda: watch.run(stop)]
         if "bot" in roles:
             side = await stack.enter_async_context(_open_slack(options, installation, clock))
             checks["slack"] = side.is_connected
@@ -97,7 +100,7 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
         if "scheduler" in roles:
             jobs.append(lambda: Ticker(installation.schedules, installation.fires, clock).run(stop))
         await stack.enter_async_context(
-            open_health(settings.status_port, checks, metrics, paused=_paused(installation))
+            open_health(settings.status_port, checks, metrics, paused=_paused(installation), warnings=watch.warnings)
         )
         log.info("ready: %s", ", ".join(roles))
         async with asyncio.TaskGroup() as group:
@@ -203,6 +206,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "run": shown(run, run_card),
         "approval": shown(installation.approvals.view, approval_card),
         "autonomy": shown(installation.grants.view, autonomy_card),
+        "rules": shown(installation.rules.change, rules_card),
     }
 
 
@@ -235,9 +239,20 @@ def _further_desks(installation: Installation, people: People) -> dict[str, Desk
     """One desk for each kind of card that has more than an approval's and a run's own buttons."""
     return {
         "autonomy": AutonomyDesk(installation.grants, people),
+        "rules": RulesDesk(installation.rules, people),
         "edit": EditDesk(installation.edits, people),
         "question": QuestionDesk(installation.questions, people),
     }
+
+
+def _watch(installation: Installation) -> RulesWatch:
+    return RulesWatch(
+        installation.rules,
+        installation.database,
+        installation.clock,
+        company=installation.settings.company,
+        actions=installation.catalogue.names(),
+    )
 
 
 def _database_answers(installation: Installation) -> Callable[[], Coroutine[Any, Any, bool]]:

@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     )
     """USD per million tokens in and out, by model, as JSON; the cost of any other model is called unknown."""
 
+    accept_looser_rules: str | None = Field(
+        None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
+    )
+    """The version of looser rules that may be in force without two admins agreeing in Slack."""
+
     sandbox_settles: Literal["keyed", "probeable"] = Field("keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES")
     """Whether the sandbox systems' contract says that they honour idempotency keys."""
 
@@ -168,6 +173,7 @@ _WANTED = {
     "COUNTERSIGN_ADMIN": "has to be a member id that begins with U or W, such as U012AB3CD",
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
     "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
+    "COUNTERSIGN_ACCEPT_LOOSER_RULES": "has to be the version that `countersign policy check` prints",
     "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed or probeable",
     "COUNTERSIGN_MODEL_PRICES": 'has to be JSON such as {"gpt-4o-mini": [0.15, 0.60]}',
 }
