@@ -42,6 +42,8 @@ class Storm:
     """The chance to die at any named point."""
     stands_still: float = 0.0
     """The chance to stop between the commit of an attempt and its sending."""
+    frozen: tuple[float, float] = (STALLED + 2, STALLED + 6)
+    """For how many seconds what stands still does so."""
     silent: float = 0.0
     """The chance that a new worker's heartbeats get lost."""
     think: float = 0.0
@@ -127,7 +129,7 @@ class _Crew:
 
     def _stopped(self, process: Process) -> None:
         self.events["pauses"] += 1
-        task = asyncio.create_task(self._continue(process, STALLED + self._dice.uniform(2, 6)))
+        task = asyncio.create_task(self._continue(process, self._dice.uniform(*self._plan.frozen)))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
