@@ -34,6 +34,7 @@ from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.why import WhyDesk
 from core.clock import Clock
 from core.db import DatabaseError
 from core.errors import CountersignError, SettingsInvalid
@@ -229,7 +230,10 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         SwitchDesk(installation.switch, team, names_of(installation.catalogue, installation.workflows.names())),
         choose_workflow=installation.choose_workflow,
         command=settings.command,
-        verbs={"autonomy": AutonomyVerb(installation.grants, runs)},
+        verbs={
+            "autonomy": AutonomyVerb(installation.grants, runs),
+            "why": WhyDesk(installation.database, installation.runs.get, team),
+        },
     )
     clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
