@@ -25,7 +25,11 @@ class Verdict(StrEnum):
     @property
     def strictness(self) -> int:
         """How strict: a larger number wins."""
-        return list(Verdict).index(self)
+        return _STRICTNESS[self.value]
+
+
+_STRICTNESS = {verdict.value: place for place, verdict in enumerate(Verdict)}
+_ANY_APPROVER = Approvers()
 
 
 def _pattern(value: str) -> str:
@@ -99,7 +103,7 @@ class Rule(BaseModel):
 
     @property
     def _asked(self) -> Approvers | None:
-        return (self.approvers or Approvers()) if self.verdict is Verdict.REQUIRE_APPROVAL else None
+        return (self.approvers or _ANY_APPROVER) if self.verdict is Verdict.REQUIRE_APPROVAL else None
 
     def _reason(self, findings: list[Finding]) -> str:
         words = "; ".join(finding.words for finding in findings)

@@ -47,9 +47,9 @@ async def _compared(database: Database, offer: Offer) -> list[str]:
         return ["No rules are in force yet; these will be at the next start."]
     if version == offer.rules.version:
         return ["They are in force."]
-    differences = compare(offer_of(found[1], ()).rules, offer.rules, Catalogue.scan().names())
+    differences = compare(offer_of(found[1], None).rules, offer.rules, Catalogue.scan().names())
     kind = kind_of(differences)
-    wait = " They wait until two admins agree in Slack, or for the flag of docs/how-to/write-a-policy.md."
+    wait = " They wait until two admins (or the only one) agree in Slack, or for COUNTERSIGN_ACCEPT_LOOSER_RULES."
     lines = [f"In force is {short(version)}. These are {kind}.{wait if kind == 'loosened' else ''}"]
     return [*lines, *(f"  {each.kind}: {each.text}" for each in differences[:_MOST_SHOWN])]
 

@@ -34,8 +34,11 @@ def read_offer(company: Path, actions: Sequence[str]) -> Offer:
     return offer_of(texts, actions)
 
 
-def offer_of(texts: Texts, actions: Sequence[str]) -> Offer:
-    """The rules in these texts; raises PolicyInvalid naming file, line and reason."""
+def offer_of(texts: Texts, actions: Sequence[str] | None) -> Offer:
+    """The rules in these texts; raises PolicyInvalid naming file, line and reason.
+
+    Without `actions`, rules may speak of actions that are gone by now.
+    """
     rulebook = read_text("rulebook.yml", texts.rulebook, Rulebook).content
     return Offer(check_rules(texts.policy, texts.team, rulebook, actions=actions), texts)
 
