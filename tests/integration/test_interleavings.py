@@ -1,4 +1,4 @@
-"""People click, rules change, time runs out, roles are taken away, in any order: what is sent is what was agreed to."""
+"""People click and edit, rules and roles change, time runs out, all is paused: what is sent is what was agreed to."""
 
 import asyncio
 import os
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from actions.approval import Click
 from actions.catalogue.payment_refund import Refund
 from actions.intent import Record
+from actions.killswitch import KillSwitch
 from actions.outcome import Caller, Parked
 from core.db import open_database
 from core.money import Money
 from tests.support.company import BEN, CLEO, GUS, RITA
 from tests.support.ledger import House, a_house, a_team, allow, ask, deny, member, rules_of, standing
+from tests.support.switching import a_switch, press, release
 
 pytest_plugins = ["tests.support.migrated"]
 pytestmark = pytest.mark.campaign
@@ -55,6 +57,7 @@ class Ground:
 
     runner: asyncio.Runner
     house: House
+    switch: KillSwitch
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do this on the shared loop."""
@@ -64,7 +67,7 @@ class Ground:
 #: A verb of the machine below, with its arguments.
 Happening = tuple[Any, ...]
 _APPROVERS, _PLACES, _AMOUNTS = map(st.sampled_from, ((BEN, CLEO), PLACES, AMOUNTS))
-HAPPENINGS = st.one_of(
+PLAIN = (
     st.tuples(st.just("go_on")),
     st.tuples(st.just("go_on")),
     st.tuples(st.just("wish"), _PLACES, _AMOUNTS),
@@ -75,6 +78,13 @@ HAPPENINGS = st.one_of(
     st.tuples(st.just("change_roles"), _APPROVERS, st.booleans()),
     st.tuples(st.just("let_time_run_out")),
     st.tuples(st.just("race"), _APPROVERS, _PLACES, _AMOUNTS),
+)
+HAPPENINGS = st.one_of(
+    *PLAIN,
+    st.tuples(st.just("edit"), _APPROVERS, _AMOUNTS),
+    st.tuples(st.just("race_of_edits"), _APPROVERS, _AMOUNTS),
+    st.tuples(st.just("pause")),
+    st.tuples(st.just("resume")),
 )
 
 
@@ -90,7 +100,7 @@ class Interleavings:
         self.regime = REGIMES[0]
         self.tiers = dict(TIERS)
         self.cards: list[Click] = []
-        self.is_open = False
+        self.is_open = self.paused = False
         self.agreed: dict[str, dict[str, int]] = {}
         """For each digest that somebody entitled agreed to on its card: the approval and the tier they had then."""
         self.approvals = self.checked = 0
@@ -153,6 +163,59 @@ class Interleavings:
             self.is_open = False
             self.agreed.setdefault(click.digest16, {})[click.approval_id] = tier
 
+    def edit(self, by: str, amount: str) -> None:
+        """Somebody changes the amount on the newest card."""
+        if self.is_open:
+            self.ground.run(self._edit(by, amount))
+
+    async def _edit(self, by: str, amount: str) -> None:
+        shown, tier = self.cards[-1], self.tiers.get(by, 0)
+        before = await self._amount_of(shown.approval_id)
+        answer = await self.house.edit(shown.approval_id, by=by, amount=f"{Money.parse(amount)}")
+        if not answer.decided:
+            return
+        assert tier, f"{by} edited without being entitled"
+        [newest] = await self.house.execute(
+            "select a.approval_id from actions.approval a join actions.approval old using (intent_id)"
+            " where old.approval_id = %s order by a.revision desc, a.asked_at desc limit 1",
+            shown.approval_id,
+        )
+        card = await self.house.click_on(newest["approval_id"])
+        self.cards.append(card)
+        self.is_open = answer.state == "pending"
+        if answer.state == "approved":
+            assert Money.parse(amount).minor <= before.minor, f"{by} agreed to an amount of their own making"
+            self.agreed.setdefault(card.digest16, {})[card.approval_id] = tier
+
+    async def _amount_of(self, approval_id: str) -> Money:
+        [row] = await self.house.execute(
+            "select record from actions.revision join actions.approval using (intent_id, revision)"
+            " where approval_id = %s",
+            approval_id,
+        )
+        return Refund.model_validate(row["record"]["args"]).amount
+
+    def race_of_edits(self, by: str, amount: str) -> None:
+        """One approves at the very moment at which the other edits."""
+        if self.is_open:
+            other = CLEO if by == BEN else BEN
+            self.ground.run(self._race_of_edits(by, other, amount))
+
+    async def _race_of_edits(self, by: str, other: str, amount: str) -> None:
+        await asyncio.gather(self._approve(other, self.cards[-1]), self._edit(by, amount))
+
+    def pause(self) -> None:
+        """Everything is paused."""
+        if not self.paused:
+            self.ground.run(press(self.house, self.ground.switch))
+            self.paused = True
+
+    def resume(self) -> None:
+        """Everything may go on."""
+        if self.paused:
+            self.ground.run(release(self.house, self.ground.switch))
+            self.paused = False
+
     def change_policy(self, regime: Regime) -> None:
         """Another policy comes into force."""
         self.regime = regime
@@ -177,6 +240,7 @@ class Interleavings:
         await asyncio.gather(self._approve(by, self.cards[-1]), self._wish(place, amount))
 
     async def _check(self, body: bytes) -> None:
+        assert not self.paused, "sent while everything was paused"
         [row] = [
             found
             for found in await self.house.execute(
@@ -202,12 +266,13 @@ def ground(common_installation_url: str) -> Iterator[Ground]:
     """A loop and a house for all examples of this module."""
     with asyncio.Runner() as runner:
         opening = open_database(common_installation_url, max_size=4)
-        yield Ground(runner, a_house(runner.run(opening.__aenter__())))
+        house = a_house(runner.run(opening.__aenter__()))
+        yield Ground(runner, house, a_switch(house))
         runner.run(opening.__aexit__(None, None, None))
 
 
 def test_nothing_is_sent_but_what_was_agreed_to(ground: Ground) -> None:
-    _interleave(ground, EXAMPLES)
+    _interleave(ground, HAPPENINGS)
 
 
 def test_the_same_interleavings_find_a_gateway_that_trusts_an_old_approval(
@@ -215,23 +280,26 @@ def test_the_same_interleavings_find_a_gateway_that_trusts_an_old_approval(
 ) -> None:
     monkeypatch.setattr("actions.admission.is_stricter", lambda now, then: False)
     with pytest.raises(AssertionError, match="needs tier"):
-        _interleave(ground, EXAMPLES, phases=[Phase.generate])
+        _interleave(ground, st.one_of(*PLAIN), phases=[Phase.generate])
 
 
-def _interleave(ground: Ground, examples: int, **more: Any) -> None:
+def _interleave(ground: Ground, happening: st.SearchStrategy[Happening], **more: Any) -> None:
     @settings(
-        max_examples=examples,
+        max_examples=EXAMPLES,
         derandomize=True,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         **more,
     )
-    @given(st.lists(HAPPENINGS, min_size=STEPS, max_size=STEPS))
+    @given(st.lists(happening, min_size=STEPS, max_size=STEPS))
     def interleave(happenings: list[Happening]) -> None:
         machine = Interleavings(ground)
         machine.wish(PLACES[0], AMOUNTS[1])
-        for happening in happenings:
-            machine.happens(happening)
+        try:
+            for happening in happenings:
+                machine.happens(happening)
+        finally:
+            machine.resume()
 
     interleave()
