@@ -1,10 +1,12 @@
 """What one wish comes to inside one transaction: written down, asked about, declined, or an attempt committed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from actions import approvals, history, pauses, store
+from actions import approvals, history, pauses, reservations, store
 from actions.approval import ApprovalState, is_stricter
+from actions.caps import Standing, as_asked, permitted_by, reserve_for, with_caps
 from actions.connector import Rejected
 from actions.history import Verdicts
 from actions.intent import Intent, IntentState
@@ -16,7 +18,6 @@ from actions.wishes import Wishes
 from core import audit
 from core.db import Connection
 from core.errors import CountersignError
-from core.ids import ApprovalId
 from core.outbox import refresh_cards
 
 
@@ -151,11 +152,26 @@ class Admission:
         judged = await self._judge.judge(conn, wish, holding=True)
         if judged.decision.verdict is Verdict.DENY:
             return await self._deny(conn, judged, intent)
-        if is_stricter(judged.decision, asked.decision):
-            await approvals.supersede(conn, asked.approval_id)
-            await store.move(conn, intent, IntentState.PREPARED)
-            return await self._ask(conn, judged, intent)
-        return await self._begin(conn, judged, intent, asked.approval_id) if begin else Agreed()
+        now = as_asked(judged.decision, asked.decision, self._rules().policy)
+        if is_stricter(now, asked.decision) or permitted_by(now) - permitted_by(asked.decision):
+            return await self._ask_anew(conn, judged, intent, asked)
+        return await self._begin(conn, judged, intent, asked) if begin else Agreed()
+
+    async def _ask_anew(self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked) -> Parked:
+        await approvals.supersede(conn, asked.approval_id)
+        await store.move(conn, intent, IntentState.PREPARED)
+        return await self._ask(conn, wish, intent)
+
+    async def _at_cap(
+        self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked | None, stands: Standing
+    ) -> Outcome:
+        """A limit has no room: never automatic, and never by an approval that did not know of it."""
+        wish = replace(wish, decision=with_caps(wish.decision, stands.reached, self._rules().policy))
+        if wish.decision.verdict is Verdict.DENY:
+            return await self._deny(conn, wish, intent)
+        if asked is not None:
+            return await self._ask_anew(conn, wish, intent, asked)
+        return await self._ask(conn, wish, intent)
 
     async def _note(self, conn: Connection, wish: Judged, intent: Intent) -> None:
         decision = wish.decision
@@ -166,6 +182,10 @@ class Admission:
 
     async def _deny(self, conn: Connection, wish: Judged, intent: Intent) -> Declined:
         await self._note(conn, wish, intent)
+        for limit_id in sorted(permitted_by(wish.decision)):
+            await reservations.note_breach(
+                conn, wish.caller.workspace, limit_id, wish.action.name, intent_id=intent.intent_id
+            )
         return await self._decline(
             conn, wish, intent, "denied", " ".join(wish.decision.reasons), decision=wish.decision.to_json()
         )
@@ -200,8 +220,13 @@ class Admission:
         words = paused_words(pause, self._rules().team.name_of)
         return Parked("paused", pause.pause_id, f"{wish.revision.summary}: {words}")
 
+    async def _reserve(
+        self, conn: Connection, wish: Judged, permitted: frozenset[str]
+    ) -> list[reservations.Held] | Standing:
+        return await reserve_for(conn, wish.charge, wish.limits, permitted)
+
     async def _begin(
-        self, conn: Connection, wish: Judged, intent: Intent, approval_id: ApprovalId | None
+        self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked | None
     ) -> Outcome | Go:
         await wish.caller.guard.may_start(conn)
         pause = await self._paused(conn, wish)
@@ -211,7 +236,11 @@ class Admission:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:
             return await self._decline(conn, wish, intent, "denied", str(error))
-        since = self._moment()
+        permitted = frozenset[str]() if asked is None else permitted_by(asked.decision)
+        held = await self._reserve(conn, wish, permitted)
+        if isinstance(held, Standing):
+            return await self._at_cap(conn, wish, intent, asked, held)
+        since, approval_id = self._moment(), None if asked is None else asked.approval_id
         attempt = await store.begin_attempt(
             conn,
             intent,
@@ -220,6 +249,7 @@ class Admission:
             policy=(wish.decision.policy_version, wish.decision.verdict),
             approval_id=approval_id,
         )
+        await reservations.hold(conn, wish.caller.workspace, attempt.attempt_id, held)
         await history.note_attempt(conn, attempt.attempt_id, wish.subject, wish.considered.amount)
         await self._note(conn, wish, intent)
         await store.move(conn, intent, IntentState.EXECUTING)

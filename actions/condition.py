@@ -35,7 +35,7 @@ class Considered:
     first_time_recipient: bool | None = None
     """True when no earlier effect of this action reached this recipient."""
     near_limit: bool | None = None
-    """True when several recent effects stayed just under a limit."""
+    """True when four fifths of a limit that covers this, or more, are used already."""
     windows: Mapping[Window, Tally] = field(default_factory=dict[Window, Tally])
     """What the ledger says of each window that the rules ask about; one that is missing is not known."""
 

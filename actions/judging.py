@@ -1,14 +1,17 @@
 """Judges a wish inside a transaction: reads of the past what the rules ask for, then lets pure policy decide."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actions import grants, history
+from actions.caps import Standing, standing, with_caps
 from actions.condition import Considered
+from actions.exchange import Exchange
 from actions.grant import loosened
 from actions.history import Subject
 from actions.intent import Origin, TrustLabel
+from actions.limits import Charge
 from actions.outcome import Wish
 from actions.policy import Decision, Needs, Rules, Verdict, decide, needs_of
 from actions.team import Team
@@ -26,6 +29,8 @@ class Judged(Wish):
     decision: Decision
     considered: Considered
     subject: Subject
+    charge: Charge
+    limits: Standing
 
 
 class Judge:
@@ -41,13 +46,19 @@ class Judge:
         needs = needs_of(rules.policy, wish.action.name)
         if holding and needs.history:
             await history.hold_still(conn, wish.caller.workspace)
-        considered = await self._considered(conn, wish, subject, needs, rules.team)
+        charge = _charge(wish, subject, rules.policy.exchange)
+        limits = await standing(conn, rules.policy, charge)
+        considered = replace(await self._considered(conn, wish, subject, needs, rules.team), near_limit=limits.near)
         decision = decide(rules.policy, considered, rules.version)
         if decision.verdict is Verdict.REQUIRE_APPROVAL and considered.at is not None:
             granted = await grants.in_force(conn, wish.caller.workspace, wish.action.name, considered.at)
             decision = loosened(decision, considered, granted, rules.policy)
+        # Last, so that nothing that loosens can let a breach run alone.
+        decision = with_caps(decision, limits.reached, rules.policy)
         self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
-        return Judged(**vars(wish), decision=decision, considered=considered, subject=subject)
+        return Judged(
+            **vars(wish), decision=decision, considered=considered, subject=subject, charge=charge, limits=limits
+        )
 
     async def _considered(self, conn: Connection, wish: Wish, subject: Subject, needs: Needs, team: Team) -> Considered:
         action, origins = wish.action, wish.revision.origins
@@ -82,6 +93,20 @@ def subject_of_wish(wish: Wish) -> Subject:
         customer=_text(args.get(action.customer)) if action.customer else None,
         run_id=wish.key.run_id,
         step=wish.key.step,
+    )
+
+
+def _charge(wish: Wish, subject: Subject, exchange: Exchange) -> Charge:
+    amount = wish.action.amount_of(wish.revision.record.args)
+    return Charge(
+        action=subject.action,
+        workspace=subject.workspace,
+        workflow=subject.workflow,
+        requester=subject.requester,
+        recipient=subject.recipient or "",
+        customer=subject.customer or "",
+        moves_money=wish.action.amount is not None,
+        amount=None if amount is None else exchange.in_base(amount),
     )
 
 

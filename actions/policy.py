@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from actions.autonomy import Autonomy
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
+from actions.limits import Limit, check_limits
 from actions.pause import Trips
 from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
@@ -172,12 +173,15 @@ class Policy(BaseModel):
     autonomy: Autonomy | None = None
     """What must be seen before asking less is suggested; without it, it never is."""
     rules: list[Rule]
+    limits: list[Limit] = []
+    """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
     tests: list[InFileTest] = []
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        check_limits(self.limits, self.base_currency)
         seen: set[str] = set()
         for position, rule in enumerate(self.rules):
             if rule.id in seen:

@@ -7,6 +7,7 @@ from pathlib import Path
 import rfc8785
 
 from actions.contradiction import contradictions
+from actions.limits import Limit, covers
 from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
 from actions.rule_file import RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook
@@ -34,6 +35,8 @@ def check_rules(
     for position, rule in enumerate(policy.content.rules):
         _check_action(policy, position, rule, actions)
         _check_approvers(policy, position, rule, team.content)
+    for position, limit in enumerate(policy.content.limits):
+        _check_limit(policy, position, limit, team.content, actions)
     for found in contradictions(policy.content.rules, policy.content.exchange):
         raise policy.invalid(("rules", found.position, *found.place), found.reason)
     for position, test in enumerate(policy.content.tests):
@@ -81,6 +84,17 @@ def _check_approvers(policy: RuleFile[Policy], position: int, rule: Rule, team: 
     if able < approvers.quorum:
         reason = f"this asks {team.describe(approvers)}, and {able or 'nobody'} in team.yml can answer. Correct one."
         raise policy.invalid(place, reason)
+
+
+def _check_limit(
+    policy: RuleFile[Policy], position: int, limit: Limit, team: Team, actions: Collection[str] | None
+) -> None:
+    if actions is not None and not any(covers(limit.action, action) for action in actions):
+        reason = f"no action is called {limit.action!r}. The actions are {', '.join(sorted(actions))}."
+        raise policy.invalid(("limits", position, "action"), reason)
+    if limit.at_cap == "ask" and len(team.eligible(limit.asks)) < limit.asks.quorum:
+        reason = f"this asks {team.describe(limit.asks)}, and too few in team.yml can answer. Correct one."
+        raise policy.invalid(("limits", position, "approvers"), reason)
 
 
 def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, version: str) -> None:

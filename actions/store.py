@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from actions import reservations
 from actions.intent import FOLLOWS, Intent, IntentKey, IntentState, Origin, Record, TrustLabel
 from actions.withdrawal import cancel_asked, cancel_unsent, supersede_of
 from core.db import Connection, Row, jsonb
@@ -315,7 +316,10 @@ async def end_attempt(
         """,
         (state, None if receipt is None else jsonb(dict(receipt)), error, state, attempt.attempt_id),
     )
-    return cursor.rowcount == 1
+    if cursor.rowcount != 1:
+        return False
+    await reservations.settle(conn, attempt.attempt_id, state)
+    return True
 
 
 async def run_of_receiver_key(conn: Connection, receiver_key: str) -> RunId | None:
