@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from actions import approvals, history, pauses, store
+from actions import approvals, compensation, history, pauses, store
 from actions.approval import ApprovalState, is_stricter
 from actions.connector import Rejected
 from actions.history import Verdicts
@@ -48,6 +48,9 @@ class Admission:
         if intent.digest != wish.revision.digest and intent.state in {IntentState.PREPARED, IntentState.AWAITING}:
             wish = self._wishes.about_newest(wish, stored)
         if intent.state is IntentState.PREPARED:
+            cause, why = await compensation.obstacle(conn, self._wishes.catalogue, wish.caller)
+            if cause:
+                return await self._decline(conn, wish, intent, cause, why)
             judged = await self._judge.judge(conn, wish, holding=True)
             return await self._decide(conn, judged, intent, begin=begin)
         if intent.state is IntentState.AWAITING:
@@ -80,6 +83,7 @@ class Admission:
             wish.action.effect,
             wish.connector.name,
             wish.connector.sandbox,
+            caller.compensates,
         )
 
     async def _revise(self, conn: Connection, wish: Wish, intent: Intent) -> None:
@@ -207,6 +211,9 @@ class Admission:
         pause = await self._paused(conn, wish)
         if pause is not None:
             return await self._hold(conn, wish, pause)
+        cause, why = await compensation.obstacle(conn, self._wishes.catalogue, wish.caller)
+        if cause:
+            return await self._decline(conn, wish, intent, cause, why)
         try:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:

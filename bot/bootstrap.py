@@ -14,6 +14,7 @@ from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.edits import Edits
+from actions.errands import Errands, tally
 from actions.gateway import Gateway
 from actions.grants import Grants
 from actions.judging import Judge
@@ -41,11 +42,13 @@ from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
 from graphs.models import ModelOptions, Price, open_reasoner
 from graphs.reasoner import Example, Reasoner
-from graphs.run import Request, Run, Waiting
+from graphs.run import Request, Run, RunState, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
+from graphs.undoing import UNDO, Asked, start
 from graphs.workflow import Workflow, Workflows
 from graphs.workflows.returns import RETURNS
+from graphs.workflows.undo import UNDOING
 from scheduler.fires import Fire, Fires, Runs
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -92,6 +95,7 @@ class Installation:
     switch: KillSwitch
     questions: Questions
     grants: Grants
+    errands: Errands
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -220,11 +224,16 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         switch=switch,
         grants=Grants(database, rules),
+        errands=Errands(database, catalogue, rules),
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
         runner=Runner(
-            database, runs, workflows=workflows, surroundings=_surroundings(gateway, make_context), metrics=metrics
+            database,
+            runs,
+            workflows=workflows,
+            surroundings=_surroundings(gateway, make_context, _Undoing(runs, dispatcher, metrics)),
+            metrics=metrics,
         ),
         reasoner=reasoner,
         schedules=schedules,
@@ -284,7 +293,7 @@ def _doors(
 
 def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return list(WORKFLOWS) if {"shop", "payments"} <= connectors.keys() else []
+    return [UNDOING, *(WORKFLOWS if {"shop", "payments"} <= connectors.keys() else [])]
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -306,11 +315,42 @@ def model_options(settings: Settings) -> ModelOptions:
     )
 
 
-def _surroundings(gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext]) -> Surroundings:
+@dataclass(frozen=True)
+class _Undoing:
+    """Starts the undoing of what a failed run left half done."""
+
+    runs: RunStore
+    dispatcher: Dispatcher
+    metrics: Metrics
+
+    async def __call__(self, conn: Connection, run: Run, steps: Sequence[str]) -> None:
+        asked = Asked(run.request.requester, "run", f"undo:{run.run_id}", steps)
+        run_id = await start(conn, self.runs, run, asked)
+        if run_id is not None:
+            await self.dispatcher.wake(run_id, conn)
+            self.metrics.runs_started.labels(UNDO, "run").inc()
+
+
+async def _ending_by_hand(conn: Connection, run_id: RunId) -> RunState:
+    left, failed = await tally(conn, run_id)
+    if left:
+        return RunState.NEEDS_PERSON
+    return RunState.FAILED if failed else RunState.DONE
+
+
+def _surroundings(
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: _Undoing
+) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
-    return Surroundings(make_context=make_context, is_settled=is_settled, on_ended=gateway.cancel_run)
+    return Surroundings(
+        make_context=make_context,
+        is_settled=is_settled,
+        on_ended=gateway.cancel_run,
+        undo=undo,
+        by_hand=_ending_by_hand,
+    )
 
 
 @dataclass(frozen=True)
@@ -347,7 +387,7 @@ def _runs_for_fires(given: _Starting) -> Runs:
 def _startable(given: _Starting, fire: Fire) -> Workflow:
     schedule = fire.schedule
     workflow = given.workflows.get(schedule.workflow)
-    if workflow is None:
+    if workflow is None or not workflow.offered:
         raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
     if not given.rules().team.may_start(schedule.owner):
         raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")

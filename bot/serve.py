@@ -26,12 +26,14 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.run_card import run_card
 from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.undo import ErrandDesk, UndoDesk
 from core.clock import Clock
 from core.db import DatabaseError
 from core.errors import CountersignError, SettingsInvalid
@@ -203,6 +205,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "run": shown(run, run_card),
         "approval": shown(installation.approvals.view, approval_card),
         "autonomy": shown(installation.grants.view, autonomy_card),
+        "errand": shown(installation.errands.view, errand_card),
     }
 
 
@@ -225,7 +228,10 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         SwitchDesk(installation.switch, team, names_of(installation.catalogue, installation.workflows.names())),
         choose_workflow=installation.choose_workflow,
         command=settings.command,
-        verbs={"autonomy": AutonomyVerb(installation.grants, runs)},
+        verbs={
+            "autonomy": AutonomyVerb(installation.grants, runs),
+            "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
+        },
     )
     clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
@@ -237,6 +243,7 @@ def _further_desks(installation: Installation, people: People) -> dict[str, Desk
         "autonomy": AutonomyDesk(installation.grants, people),
         "edit": EditDesk(installation.edits, people),
         "question": QuestionDesk(installation.questions, people),
+        "errand": ErrandDesk(installation.errands, people),
     }
 
 
