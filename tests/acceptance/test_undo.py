@@ -79,8 +79,7 @@ async def test_a_done_return_is_undone_once_and_the_refund_is_left_to_a_person(
     company: Company, orders: Orders
 ) -> None:
     order_id, run_id = await returned(company, orders)
-    assert "may" not in await told(company, RITA, f"undo {run_id}", says="newest first")
-    undo_id = await run_of(company, run_id, "undo")
+    undo_id = (await told(company, RITA, f"undo {run_id}", says="newest first")).split("`")[3]
     await state_of(company, undo_id, "needs_person")
     order = await order_of(company, order_id)
     assert (order["status"], order["return"], len(await restores_of(company, order_id))) == ("delivered", None, 1)
