@@ -14,7 +14,7 @@ from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.edits import Edits
-from actions.errands import Errands, tally
+from actions.errands import Errands
 from actions.gateway import Gateway
 from actions.grants import Grants
 from actions.judging import Judge
@@ -27,6 +27,7 @@ from actions.wishes import Wishes
 from bot.company import read_company
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
@@ -42,10 +43,9 @@ from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
 from graphs.models import ModelOptions, Price, open_reasoner
 from graphs.reasoner import Example, Reasoner
-from graphs.run import Request, Run, RunState, Waiting
+from graphs.run import Request, Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
-from graphs.undoing import UNDO, Asked, start
 from graphs.workflow import Workflow, Workflows
 from graphs.workflows.returns import RETURNS
 from graphs.workflows.undo import UNDOING
@@ -232,7 +232,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             database,
             runs,
             workflows=workflows,
-            surroundings=_surroundings(gateway, make_context, _Undoing(runs, dispatcher, metrics)),
+            surroundings=_surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics)),
             metrics=metrics,
         ),
         reasoner=reasoner,
@@ -315,31 +315,8 @@ def model_options(settings: Settings) -> ModelOptions:
     )
 
 
-@dataclass(frozen=True)
-class _Undoing:
-    """Starts the undoing of what a failed run left half done."""
-
-    runs: RunStore
-    dispatcher: Dispatcher
-    metrics: Metrics
-
-    async def __call__(self, conn: Connection, run: Run, steps: Sequence[str]) -> None:
-        asked = Asked(run.request.requester, "run", f"undo:{run.run_id}", steps)
-        run_id = await start(conn, self.runs, run, asked)
-        if run_id is not None:
-            await self.dispatcher.wake(run_id, conn)
-            self.metrics.runs_started.labels(UNDO, "run").inc()
-
-
-async def _ending_by_hand(conn: Connection, run_id: RunId) -> RunState:
-    left, failed = await tally(conn, run_id)
-    if left:
-        return RunState.NEEDS_PERSON
-    return RunState.FAILED if failed else RunState.DONE
-
-
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: _Undoing
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
@@ -349,7 +326,7 @@ def _surroundings(
         is_settled=is_settled,
         on_ended=gateway.cancel_run,
         undo=undo,
-        by_hand=_ending_by_hand,
+        by_hand=ending_by_hand,
     )
 
 
