@@ -13,7 +13,7 @@ from actions.policy import Rules
 from core import audit
 from core.db import Connection, Database, Row
 from core.ids import RunId, new_id
-from core.outbox import show_card
+from core.outbox import refresh_cards, show_card
 
 _ENTITLED = frozenset({"operator", "approver", "admin"})
 
@@ -148,7 +148,8 @@ class Errands:
         return Answered(RunId(row["run_id"]), RunId(of["run_id"]), of["step"], state == "done", left, failed)
 
     async def record(self, conn: Connection, click: Click) -> None:
-        """Audit the answer; call it last in the transaction that wrote it."""
+        """Show the answer on every copy of the card and audit it; call it last in the transaction that wrote it."""
+        await refresh_cards(conn, "errand", click.approval_id)
         await self._audit(conn, click, "errand.answered", "done" if click.verdict == "approve" else "impossible")
 
     async def _audit(self, conn: Connection, click: Click, event: str, word: str) -> None:
