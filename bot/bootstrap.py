@@ -210,6 +210,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     def make_context(run: Run, guard: RunGuard) -> RunContext:
         return RunContext(run, guard, database, runs, gateway, catalogue, ground.rules, ground.records, reasoner)
 
+    surroundings = _surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
         clock=clock,
@@ -228,13 +229,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
-        runner=Runner(
-            database,
-            runs,
-            workflows=workflows,
-            surroundings=_surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics)),
-            metrics=metrics,
-        ),
+        runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
         reasoner=reasoner,
         schedules=schedules,
         fires=Fires(
