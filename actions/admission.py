@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actions import approvals, history, pauses, reservations, store
+from actions import approvals, compensation, history, pauses, reservations, store
 from actions.approval import ApprovalState, is_stricter
 from actions.caps import Standing, as_asked, permitted_by, reserve_for, with_caps
 from actions.connector import Rejected
@@ -49,6 +49,9 @@ class Admission:
         if intent.digest != wish.revision.digest and intent.state in {IntentState.PREPARED, IntentState.AWAITING}:
             wish = self._wishes.about_newest(wish, stored)
         if intent.state is IntentState.PREPARED:
+            cause, why = await compensation.obstacle(conn, self._wishes.catalogue, wish.caller)
+            if cause:
+                return await self._decline(conn, wish, intent, cause, why)
             judged = await self._judge.judge(conn, wish, holding=True)
             return await self._decide(conn, judged, intent, begin=begin)
         if intent.state is IntentState.AWAITING:
@@ -81,6 +84,7 @@ class Admission:
             wish.action.effect,
             wish.connector.name,
             wish.connector.sandbox,
+            caller.compensates,
         )
 
     async def _revise(self, conn: Connection, wish: Wish, intent: Intent) -> None:
@@ -232,6 +236,9 @@ class Admission:
         pause = await self._paused(conn, wish)
         if pause is not None:
             return await self._hold(conn, wish, pause)
+        cause, why = await compensation.obstacle(conn, self._wishes.catalogue, wish.caller)
+        if cause:
+            return await self._decline(conn, wish, intent, cause, why)
         try:
             outbound = wish.connector.request(intent.record, intent.receiver_key)
         except Rejected as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actions import approvals, pauses, store
+from actions import approvals, compensation, pauses, store
 from actions.connector import (
     Connector,
     Contested,
@@ -21,7 +21,7 @@ from actions.connector import (
     Unreachable,
 )
 from actions.intent import IntentState
-from actions.outcome import Done, Failed, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
+from actions.outcome import Declined, Done, Failed, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database
@@ -100,6 +100,21 @@ class Attempts:
     async def carry(self, wish: Wish, go: Go) -> Outcome | None:
         """What becomes of this attempt; None means that nothing was sent and it may be tried again at once."""
         return await (self._send(wish, go) if go.is_new else self._settle(wish, go))
+
+    async def find_out(self, wish: Wish, go: Go) -> Outcome:
+        """What became of an attempt that is about to be taken back: it is looked for, and never sent again."""
+        if wish.connector.settles is EffectClass.OPAQUE:
+            await self._settle(wish, go)
+            return await self._ask_again_later(wish, f"{go.intent.summary}: did it happen? Only you can tell.")
+        outcome = await self._look_up(wish, go)
+        if outcome is not None:
+            return outcome
+        text = f"{go.intent.summary}: it never happened, so there is nothing to take back"
+        async with self._database.transaction() as conn:
+            await wish.caller.guard.fence(conn)
+            await store.move(conn, go.intent, IntentState.CANCELLED, outcome=text, cause="never_happened")
+            await self._tell(conn, wish, go, "effect.never_happened", {})
+        return Declined("never_happened", text)
 
     async def park(self, wish: Wish, text: str) -> Parked:
         """Have the run look again in a while, because the other side is away or cannot say."""
@@ -213,6 +228,7 @@ class Attempts:
                 return await self._as_ended(conn, wish)
             await store.move(conn, go.intent, IntentState.DONE, result=plain, outcome=text)
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
+            await compensation.mark_taken_back(conn, wish.caller, go.intent.intent_id)
             await self._tell(conn, wish, go, "effect.done", {"receipt": plain})
         self._metrics.effects.labels(wish.action.name, "done").inc()
         return Done(plain, text, changed)

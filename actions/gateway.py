@@ -11,7 +11,7 @@ from actions.admission import Admission
 from actions.approval import ApprovalState
 from actions.attempts import Attempts
 from actions.connector import Connector
-from actions.intent import Origin
+from actions.intent import IntentKey, Origin
 from actions.judging import Judge
 from actions.outcome import (
     Agreed,
@@ -23,6 +23,7 @@ from actions.outcome import (
     Parked,
     Wake,
     Wish,
+    ended_as,
 )
 from actions.pause import UNREADABLE
 from actions.pauses import SwitchUnreadable
@@ -112,6 +113,26 @@ class Gateway:
         async with self._database.transaction() as conn:
             found = await self._admission.take(conn, wish, begin=False)
         return found if isinstance(found, Parked | Declined) else Agreed()
+
+    async def settle(self, key: IntentKey, caller: Caller) -> Outcome:
+        """How an effect of an ended run came out: one in doubt is looked for, and a person tells the rest."""
+        async with self._database.transaction() as conn:
+            await caller.guard.fence(conn)
+            stored = await store.lock_intent(conn, key)
+            assert stored is not None
+            ended = ended_as(stored)
+            if ended is not None:
+                return ended
+            since, attempt = self._attempts.moment(), await store.open_attempt(conn, stored.intent)
+            wish = self._wishes.of_stored(stored, caller)
+            if attempt is not None and wish is None:
+                await self.ask_again(conn, caller.run_id)
+        if attempt is None:
+            return Declined("never_happened", f"{stored.intent.summary}: it was never begun")
+        if wish is None:
+            text = f"{stored.intent.summary}: it cannot be looked up here, for its action or connector is missing"
+            return Parked("in_doubt", stored.intent.intent_id, text)
+        return await self._attempts.find_out(wish, Go(stored.intent, attempt, is_new=False, since=since))
 
     async def preview(
         self, name: str, args: BaseModel, *, caller: Caller, origins: Mapping[str, Origin] | None = None

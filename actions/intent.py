@@ -94,6 +94,7 @@ class IntentState(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     CANCELLED = "cancelled"
+    COMPENSATED = "compensated"
 
 
 #: Each state with those it may follow.
@@ -106,6 +107,7 @@ FOLLOWS: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.FAILED: frozenset({IntentState.EXECUTING, IntentState.IN_DOUBT}),
     IntentState.REFUSED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
     IntentState.CANCELLED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
+    IntentState.COMPENSATED: frozenset({IntentState.DONE}),
 }
 
 

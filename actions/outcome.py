@@ -11,7 +11,7 @@ from actions.connector import Connector
 from actions.intent import Intent, IntentKey, IntentState
 from actions.pause import Scope
 from core.db import Connection
-from core.ids import RunId
+from core.ids import IntentId, RunId
 from core.outbox import Conversation
 
 
@@ -39,6 +39,8 @@ class Caller:
     guard: Guard
     is_compensation: bool = False
     """True for taking back what was done: it passes the kill switch."""
+    compensates: IntentId | None = None
+    """The effect that is taken back by what is wished for, where it is."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
             return Done(stored.result or {}, stored.outcome, stored.intent.changed)
         case IntentState.FAILED:
             return Failed(stored.outcome)
+        case IntentState.COMPENSATED:
+            return Declined("compensated", "It was done, and has been taken back since.")
         case IntentState.REFUSED | IntentState.CANCELLED:
             return Declined(stored.cause, stored.outcome)
         case _:

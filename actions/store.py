@@ -29,6 +29,7 @@ class NewIntent:
     effect: str
     connector: str
     sandbox: bool
+    compensates: IntentId | None = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
     cursor = await conn.execute(
         """
         insert into actions.intent (intent_id, run_id, step, workspace, workflow, requester, conversation, action,
-                                    effect, connector, sandbox, state, revision)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'prepared', 1)
+                                    effect, connector, sandbox, compensates, state, revision)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'prepared', 1)
         on conflict (run_id, step) do nothing
         """,
         (
@@ -143,6 +144,7 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
             new.effect,
             new.connector,
             new.sandbox,
+            new.compensates,
         ),
     )
     if cursor.rowcount:
@@ -344,7 +346,8 @@ async def recent_effects(conn: Connection, *, limit: int, run_id: str | None = N
     cursor = await conn.execute(
         """
         select i.intent_id, i.run_id, i.step, i.action, i.state, i.outcome, i.cause, i.sandbox, i.revision, r.digest,
-               r.receiver_key, r.record, a.number as attempts, a.request_sha256, a.receipt, i.created_at, i.ended_at
+               i.compensates, r.receiver_key, r.record, a.number as attempts, a.request_sha256, a.receipt,
+               i.created_at, i.ended_at
         from actions.intent i
         join actions.revision r using (intent_id, revision)
         left join lateral (select * from actions.attempt where intent_id = i.intent_id order by number desc limit 1) a

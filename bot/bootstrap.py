@@ -14,6 +14,7 @@ from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.edits import Edits
+from actions.errands import Errands
 from actions.gateway import Gateway
 from actions.grants import Grants
 from actions.judging import Judge
@@ -27,6 +28,7 @@ from actions.wishes import Wishes
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
@@ -47,6 +49,7 @@ from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
 from graphs.workflows.returns import RETURNS
+from graphs.workflows.undo import UNDOING
 from scheduler.fires import Fire, Fires, Runs
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -93,6 +96,7 @@ class Installation:
     switch: KillSwitch
     questions: Questions
     grants: Grants
+    errands: Errands
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -217,6 +221,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     def make_context(run: Run, guard: RunGuard) -> RunContext:
         return RunContext(run, guard, database, runs, gateway, catalogue, rules(), ground.records, reasoner)
 
+    surroundings = _surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
         clock=clock,
@@ -231,12 +236,11 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         switch=switch,
         grants=Grants(database, rules),
+        errands=Errands(database, catalogue, rules),
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
-        runner=Runner(
-            database, runs, workflows=workflows, surroundings=_surroundings(gateway, make_context), metrics=metrics
-        ),
+        runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
         reasoner=reasoner,
         schedules=schedules,
         fires=Fires(
@@ -295,7 +299,7 @@ def _doors(
 
 def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return list(WORKFLOWS) if {"shop", "payments"} <= connectors.keys() else []
+    return [UNDOING, *(WORKFLOWS if {"shop", "payments"} <= connectors.keys() else [])]
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -317,11 +321,19 @@ def model_options(settings: Settings) -> ModelOptions:
     )
 
 
-def _surroundings(gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext]) -> Surroundings:
+def _surroundings(
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
-    return Surroundings(make_context=make_context, is_settled=is_settled, on_ended=gateway.cancel_run)
+    return Surroundings(
+        make_context=make_context,
+        is_settled=is_settled,
+        on_ended=gateway.cancel_run,
+        undo=undo,
+        by_hand=ending_by_hand,
+    )
 
 
 @dataclass(frozen=True)
@@ -358,7 +370,7 @@ def _runs_for_fires(given: _Starting) -> Runs:
 def _startable(given: _Starting, fire: Fire) -> Workflow:
     schedule = fire.schedule
     workflow = given.workflows.get(schedule.workflow)
-    if workflow is None:
+    if workflow is None or not workflow.offered:
         raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
     if not given.rules().team.may_start(schedule.owner):
         raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")

@@ -89,8 +89,8 @@ class RunDesk:
         """Why this person cannot have this workflow started here, as a sentence; empty when they can."""
         if not (self.is_ours(delivery) and self.team().may_start(delivery.sender.user_id)):
             return answers.may_not_start()
-        if self.engine.workflows.get(workflow) is None:
-            names = self.engine.workflows.names()
+        names = self.engine.workflows.names()
+        if workflow not in names:
             close = get_close_matches(workflow, names, n=1, cutoff=0.5)
             return answers.unknown_workflow(workflow, close[0] if close else None, names)
         # Spoken to, we are there; a slash command works in channels we have never seen.
@@ -134,7 +134,7 @@ class RunDesk:
         run = await self.engine.runs.get(RunId(run_id))
         if run is None:
             return say(answers.no_such_run(run_id))
-        if not self._may_stop(delivery, run):
+        if not self.may_change(delivery, run):
             return say(answers.may_not_stop())
         if not is_alive(run):
             return say(answers.already_ended(run))
@@ -153,7 +153,8 @@ class RunDesk:
 
         return request_stop
 
-    def _may_stop(self, delivery: Delivery, run: Run) -> bool:
+    def may_change(self, delivery: Delivery, run: Run) -> bool:
+        """True for whoever asked for this run, an operator or an admin."""
         member = self.team().member(delivery.sender.user_id)
         if member is None or not self.is_ours(delivery):
             return False

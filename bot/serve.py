@@ -27,6 +27,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import run_card
 from bot.slack.listeners.edits import EditDialog
@@ -34,6 +35,7 @@ from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
 from core.clock import Clock
 from core.db import DatabaseError
@@ -208,6 +210,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "approval": shown(installation.approvals.view, approval_card),
         "autonomy": shown(installation.grants.view, autonomy_card),
         "rules": shown(installation.rules.change, rules_card),
+        "errand": shown(installation.errands.view, errand_card),
     }
 
 
@@ -233,6 +236,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         verbs={
             "autonomy": AutonomyVerb(installation.grants, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
+            "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
         },
     )
     clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
@@ -246,6 +250,7 @@ def _further_desks(installation: Installation, people: People) -> dict[str, Desk
         "rules": RulesDesk(installation.rules, people),
         "edit": EditDesk(installation.edits, people),
         "question": QuestionDesk(installation.questions, people),
+        "errand": ErrandDesk(installation.errands, people),
     }
 
 

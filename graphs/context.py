@@ -1,16 +1,18 @@
 """What a node may use: trusted records, the rulebook, a reasoner, and one guarded way to act."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langgraph.types import interrupt
 from pydantic import BaseModel
 
 from actions.action import Catalogue
+from actions.compensation import Deed
 from actions.gateway import Gateway
 from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked
 from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database
+from core.ids import IntentId
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
@@ -40,9 +42,20 @@ class RunContext:
             run.run_id, run.request.workspace, run.workflow, run.request.requester, run.conversation, self.guard
         )
 
+    def _caller_of(self, step: Step) -> Caller:
+        if not step.compensates:
+            return self.caller
+        return replace(self.caller, compensates=IntentId(step.compensates), is_compensation=True)
+
+    async def settle(self, deed: Deed) -> Outcome:
+        """How an effect of the run that is undone came out; Parked while nobody knows."""
+        return await self.gateway.settle(deed.key, self.caller)
+
     async def preview(self, step: Step) -> Decision:
         """What policy says to this step now, without writing anything."""
-        return await self.gateway.preview(step.action, self._args(step), caller=self.caller, origins=step.origin_of())
+        return await self.gateway.preview(
+            step.action, self._args(step), caller=self._caller_of(step), origins=step.origin_of()
+        )
 
     async def consent(self, step: Step) -> Consent:
         """Ask whoever must agree to this step, if nobody was asked yet, and say how it stands; sends nothing."""
@@ -50,7 +63,7 @@ class RunContext:
             step.action,
             self._args(step),
             step=step.key,
-            caller=self.caller,
+            caller=self._caller_of(step),
             origins=step.origin_of(),
             evidence=step.evidence,
         )
@@ -81,7 +94,7 @@ class RunContext:
             step.action,
             self._args(step),
             step=step.key,
-            caller=self.caller,
+            caller=self._caller_of(step),
             origins=step.origin_of(),
             evidence=step.evidence,
         )

@@ -20,6 +20,8 @@ class Step(BaseModel):
     """Steps of one group depend on one another: when one does not happen, those after it are skipped."""
     origins: dict[str, tuple[TrustLabel, str | None]] = Field(default_factory=dict)
     evidence: list[str] = Field(default_factory=list)
+    compensates: str = ""
+    """The intent that this step takes back, where it does."""
 
     def origin_of(self) -> dict[str, Origin]:
         """Where each argument came from, as the gateway wants it."""

@@ -27,24 +27,36 @@ class RunState(StrEnum):
     STOPPED = "stopped"
     NEEDS_ATTENTION = "needs_attention"
     """Advanced again and again without progress; an operator must look."""
+    NEEDS_PERSON = "needs_person"
+    """Ended, with something left that only a person can put right."""
 
 
 #: Each state with those it may follow.
 FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     RunState.READY: frozenset({RunState.WAITING, RunState.NEEDS_ATTENTION, RunState.READY}),
     RunState.WAITING: frozenset({RunState.READY}),
-    RunState.DONE: frozenset({RunState.READY}),
+    RunState.DONE: frozenset({RunState.READY, RunState.NEEDS_PERSON}),
     RunState.REFUSED: frozenset({RunState.READY}),
-    RunState.FAILED: frozenset({RunState.READY}),
+    RunState.FAILED: frozenset({RunState.READY, RunState.NEEDS_PERSON}),
     RunState.STOPPED: frozenset({RunState.READY, RunState.WAITING, RunState.NEEDS_ATTENTION}),
     RunState.NEEDS_ATTENTION: frozenset({RunState.READY}),
+    RunState.NEEDS_PERSON: frozenset({RunState.READY}),
 }
 
-ENDED = frozenset({RunState.DONE, RunState.REFUSED, RunState.FAILED, RunState.STOPPED})
+ENDED = frozenset({RunState.DONE, RunState.REFUSED, RunState.FAILED, RunState.STOPPED, RunState.NEEDS_PERSON})
 
 
 class RunStopped(CountersignError):
     """Somebody stopped this run; it may finish what is in flight and start nothing new."""
+
+
+class Undoing(BaseModel):
+    """Which run is taken back, and which of its steps; all of them where none is named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    steps: list[str] | None = None
 
 
 class Request(BaseModel):
@@ -56,12 +68,14 @@ class Request(BaseModel):
     enterprise: str | None = None
     requester: str
     """Slack user id of who asked; for a schedule, of its owner."""
-    origin: Literal["command", "mention", "schedule", "cli"]
+    origin: Literal["command", "mention", "schedule", "cli", "run"]
     workflow: str
     text: str = ""
     """What the person wrote after the workflow's name; a member's words, never instructions to code."""
     delivery_id: str
     """Unique; a second request with the same id is the same request."""
+    undoes: Undoing | None = None
+    """What is taken back, where the run is an undoing."""
 
 
 class StepState(StrEnum):
@@ -74,6 +88,10 @@ class StepState(StrEnum):
     FAILED = "failed"
     IN_DOUBT = "in_doubt"
     SKIPPED = "skipped"
+    UNDONE = "undone"
+    """It happened, and was taken back."""
+    BY_HAND = "by_hand"
+    """It happened, and a person must put it right."""
 
 
 class StepView(BaseModel):

@@ -1,7 +1,7 @@
 """Takes a run as far as it can go now: to its end, or to what it must wait for."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,15 @@ _STOPPED = "Stopped on request. What had happened before that stands; nothing ne
 log = logging.getLogger(__name__)
 
 
+async def _nothing_to_undo(conn: Connection, run: Run, steps: Sequence[str]) -> None:
+    del conn, run, steps
+
+
+async def _by_hand(conn: Connection, run_id: RunId) -> RunState:
+    del conn, run_id
+    return RunState.NEEDS_PERSON
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What runs need from the rest of the installation."""
@@ -37,6 +46,10 @@ class Surroundings:
     """True when a run may go on past this."""
     on_ended: Callable[[Connection, RunId], Awaitable[None]]
     """Cancels what an ended run still waits for, in the transaction that ends it."""
+    undo: Callable[[Connection, Run, Sequence[str]], Awaitable[None]] = _nothing_to_undo
+    """Has taken back what these steps of a failed run did, as part of the transaction that ends it."""
+    by_hand: Callable[[Connection, RunId], Awaitable[RunState]] = _by_hand
+    """How a run ends that has asked people to put things right: they may have answered already."""
 
 
 class Runner:
@@ -146,8 +159,12 @@ class Runner:
             await self._surroundings.on_ended(conn, run.run_id)
             if not ending.told:
                 await owe_post(conn, run.conversation, text=ending.outcome, receiver_key=f"{run.run_id}.end")
-            took = await self._store.finish(conn, run, ending.state, ending.outcome)
-        self._metrics.runs_ended.labels(run.workflow, ending.state.value).inc()
+            needs_person = ending.state is RunState.NEEDS_PERSON
+            state = await self._surroundings.by_hand(conn, run.run_id) if needs_person else ending.state
+            took = await self._store.finish(conn, run, state, ending.outcome)
+            if ending.undo:
+                await self._surroundings.undo(conn, run, ending.undo)
+        self._metrics.runs_ended.labels(run.workflow, state.value).inc()
         self._metrics.run_seconds.labels(run.workflow).observe(took.total_seconds())
         return True
 
@@ -170,6 +187,8 @@ class Ending:
     state: RunState
     outcome: str
     told: bool
+    undo: Sequence[str] = ()
+    """The steps that are to be taken back."""
 
 
 def _ending(workflow: Workflow, found: StateSnapshot) -> Ending:
@@ -178,7 +197,7 @@ def _ending(workflow: Workflow, found: StateSnapshot) -> Ending:
     if ended is None or ended["state"] not in ENDED:
         text = f"{workflow.name} came to its end without saying how. Its author must correct it."
         return Ending(RunState.FAILED, text, told=False)
-    return Ending(RunState(ended["state"]), ended["text"], told=bool(case.get("told")))
+    return Ending(RunState(ended["state"]), ended["text"], told=bool(case.get("told")), undo=case.get("undo", ()))
 
 
 def _waiting(found: StateSnapshot) -> list[Waiting]:

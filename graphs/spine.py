@@ -7,6 +7,7 @@ from typing import Any, TypedDict, TypeVar
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
+from actions.compensation import REPORT
 from actions.intent import TrustLabel
 from actions.outcome import Declined, Done, Failed, Parked
 from actions.policy import Decision, Verdict
@@ -55,6 +56,8 @@ class Walk:
     """What the conversation is told once all steps have ended."""
     actions: tuple[str, ...]
     """The only actions a plan may contain, fixed before any untrusted text is read."""
+    undo_on_failure: bool = False
+    """True: what was done of a group of steps that then failed is taken back by itself."""
 
 
 def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
@@ -67,7 +70,7 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
         "agree": _agree,
         "execute": _execute,
         "report": _report(walk),
-        "learn": _learn,
+        "learn": learn,
     }
     for name, node in nodes.items():
         graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
@@ -89,16 +92,18 @@ def _has_steps_left(state: Walked) -> bool:
     return len(state["case"]["results"]) < len(state["case"]["plan"]["steps"])
 
 
-def _with(state: Walked, **more: Any) -> Walked:
+def with_more(state: Walked, **more: Any) -> Walked:
+    """The state with these entries of its case set."""
     return {"case": {**state["case"], **more}}
 
 
-def _ended(state: Walked, how: RunState, text: str) -> Walked:
-    return _with(state, ended={"state": how, "text": text})
+def ended(state: Walked, how: RunState, text: str) -> Walked:
+    """The state of a walk that has come to its end in this way."""
+    return with_more(state, ended={"state": how, "text": text})
 
 
 def _no_plan(state: Walked, error: NoPlan) -> Walked:
-    return _ended(state, RunState.REFUSED, str(error))
+    return ended(state, RunState.REFUSED, str(error))
 
 
 def _gather(walk: Walk) -> Node:
@@ -108,7 +113,7 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except NoPlan as error:
             return _no_plan(state, error)
-        return _with(state, facts=facts)
+        return with_more(state, facts=facts)
 
     return gather
 
@@ -129,7 +134,7 @@ def _plan(walk: Walk) -> Node:
             made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
         except NoPlan as error:
             return _no_plan(state, error)
-        return _with(state, plan=made.model_dump(mode="json"))
+        return with_more(state, plan=made.model_dump(mode="json"))
 
     return plan
 
@@ -140,7 +145,7 @@ def _verify(walk: Walk) -> Node:
         faults = faults_of(plan, context.catalogue, walk.actions)
         if faults:
             text = " ".join(fault.text for fault in faults)
-            return _ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
+            return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
         decisions = {step.key: await context.preview(step) for step in plan.steps}
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps.sort(key=lambda step: _group_waits(plan, decisions, step))
@@ -154,8 +159,8 @@ def _verify(walk: Walk) -> Node:
         if denied:
             decision = decisions[denied[0].key]
             reasons = " ".join(decision.reasons)
-            return _ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
-        return _with(state, plan=plan.model_dump(mode="json"), results=[])
+            return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        return with_more(state, plan=plan.model_dump(mode="json"), results=[])
 
     return verify
 
@@ -196,7 +201,7 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     ended = await _passed_over(context, step, reason) if reason else _ended_by(await context.act(step))
     await context.show(step.key, ended.state, ended.text)
     found = {"state": ended.state, "text": ended.text, "result": ended.result, "changed": ended.changed}
-    return _with(state, results=[*results, found])
+    return with_more(state, results=[*results, found])
 
 
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
@@ -243,21 +248,31 @@ def _report(walk: Walk) -> Node:
             for step, found in zip(plan.steps, state["case"]["results"], strict=True)
         ]
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
-        text = _fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes]))
-        await context.act(_message(context, text))
-        return _with(_ended(state, _end_state(results), text), told=True)
+        back = _half_done(results) if walk.undo_on_failure else []
+        more = ["What was done of it is being taken back."] if back else []
+        text = fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes, *more]))
+        await context.act(report_of(context, text))
+        return with_more(ended(state, _end_state(results), text), told=True, undo=back)
 
     return report
 
 
-def _fitting(text: str) -> str:
+def _half_done(results: Sequence[tuple[Step, Ended]]) -> list[str]:
+    """The steps that were done of groups of which another step was not."""
+    broken = {step.group for step, found in results if step.group and found.state is not StepState.DONE}
+    return [step.key for step, found in results if step.group in broken and found.state is StepState.DONE]
+
+
+def fitting(text: str) -> str:
+    """The report within what one message can hold."""
     return text if len(text) <= LONGEST_REPORT else f"{text[: LONGEST_REPORT - 40]}\n… the rest is on the run's card."
 
 
-def _message(context: RunContext, text: str) -> Step:
+def report_of(context: RunContext, text: str) -> Step:
+    """The step that tells the run's own conversation how it went."""
     conversation = context.run.conversation
     own: dict[str, tuple[TrustLabel, str | None]] = {"channel": (TrustLabel.MEMBER, "the run's own conversation")}
-    return Step(key="report", action="message.post", args={**conversation.to_json(), "text": text}, origins=own)
+    return Step(key=REPORT, action="message.post", args={**conversation.to_json(), "text": text}, origins=own)
 
 
 def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
@@ -267,6 +282,6 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
     return RunState.DONE if StepState.DONE in states else RunState.REFUSED
 
 
-async def _learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
+async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """Nothing is learned from a run but how long it took; the runner writes that when it finishes the run."""
     return state

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from actions.action import AnyAction, ArgumentsInvalid, Catalogue
+from actions.compensation import REPORT
 from actions.policy import Decision, Rules, Verdict
 from graphs.plan import Plan, Step
 from graphs.run import StepState, StepView
@@ -25,6 +26,8 @@ def faults_of(plan: Plan, catalogue: Catalogue, allowed: Sequence[str]) -> list[
     faults = [Fault("The plan has no steps.")] if not plan.steps else []
     keys = [step.key for step in plan.steps]
     faults += [Fault(f"Two steps are called {key}.") for key in sorted({key for key in keys if keys.count(key) > 1})]
+    if REPORT in keys:
+        faults.append(Fault(f"No step may be called {REPORT}: that is how a run tells how it ended."))
     for step in plan.steps:
         faults += _faults_of_step(step, catalogue.get(step.action), allowed)
     return faults

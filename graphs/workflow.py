@@ -22,6 +22,8 @@ class Workflow:
     examples: tuple[str, ...]
     """Sentences that mean this workflow, for `ask`."""
     build: Callable[[], StateGraph[Any, Any, Any, Any]]
+    offered: bool = True
+    """False for one that people reach by a verb of its own, and no schedule starts."""
 
 
 class Workflows:
@@ -37,5 +39,5 @@ class Workflows:
         return max((w for w in self._all.values() if w.name == name), key=lambda w: w.version, default=None)
 
     def names(self) -> list[str]:
-        """The names, in order."""
-        return sorted({name for name, _ in self._all})
+        """The names of those that can be asked for, in order."""
+        return sorted({name for (name, _), workflow in self._all.items() if workflow.offered})

@@ -297,6 +297,12 @@ RETURNS = Workflow(
         "the customer wants their money back for a delivered order",
     ),
     build=lambda: spine(
-        Walk(gather=gather, plan=plan, report=report, actions=("order.update", "payment.refund", "message.post"))
+        Walk(
+            gather=gather,
+            plan=plan,
+            report=report,
+            actions=("order.update", "payment.refund", "message.post"),
+            undo_on_failure=True,
+        )
     ),
 )

@@ -75,8 +75,9 @@ def test_the_pointer_on_a_button_is_sixteen_digits_of_the_digest():
 
 
 def test_every_state_may_be_reached_and_no_ended_state_is_left():
-    ended = {IntentState.DONE, IntentState.FAILED, IntentState.REFUSED, IntentState.CANCELLED}
+    ended = {IntentState.FAILED, IntentState.REFUSED, IntentState.CANCELLED, IntentState.COMPENSATED}
     assert set(FOLLOWS) == set(IntentState)
+    assert [state for state, before in FOLLOWS.items() if IntentState.DONE in before] == [IntentState.COMPENSATED]
     assert not ended & set(itertools.chain.from_iterable(FOLLOWS.values()))
 
 

@@ -16,7 +16,7 @@ from actions.team import Approvers, first_team
 
 SAMPLE = Path(__file__).parents[2] / "bot" / "sample"
 NAMES = ("policy.yml", "team.yml", "rulebook.yml")
-ACTIONS = ("message.post", "order.update", "payment.refund")
+ACTIONS = ("message.post", "order.restore", "order.update", "payment.refund")
 
 TEAM = """\
 version: 1
@@ -236,7 +236,7 @@ def test_a_rule_about_an_action_that_does_not_exist_is_refused_where_the_actions
     message = refusal(folder, "policy.yml", text, actions=ACTIONS)
     assert message == (
         "policy.yml line 7: rule one: action: no action is called 'payment.refnd'. "
-        "The actions are message.post, order.update, payment.refund."
+        "The actions are message.post, order.restore, order.update, payment.refund."
     )
     assert load(folder).policy.rules[0].verdict is Verdict.DENY
 

@@ -238,6 +238,7 @@ def outcome_line(view: ApprovalView) -> str:
     lines = {
         IntentState.EXECUTING: "⏳ *Being carried out now*",
         IntentState.DONE: "✅ *Done*" if view.outcome.startswith(f"{view.summary}: done") else f"✅ *Done*: {text}",
+        IntentState.COMPENSATED: "↩️ *Done, and taken back since*",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
         IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
         "It is being settled with the other side and is never simply tried again.",

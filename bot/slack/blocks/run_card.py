@@ -19,6 +19,12 @@ _STATE: Mapping[RunState, str] = {
     RunState.FAILED: "❌ failed",
     RunState.STOPPED: "🛑 stopped",
     RunState.NEEDS_ATTENTION: "⚠️ needs attention",
+    RunState.NEEDS_PERSON: "🙋 needs a person",
+}
+_ASKED_BY: Mapping[str, str] = {
+    "schedule": "Scheduled by",
+    "cli": "Started on the command line by",
+    "run": "Started by itself for",
 }
 _STEP: Mapping[StepState, str] = {
     StepState.PLANNED: "⚪ planned",
@@ -28,6 +34,8 @@ _STEP: Mapping[StepState, str] = {
     StepState.FAILED: "❌ failed",
     StepState.IN_DOUBT: "❓ in doubt",
     StepState.SKIPPED: "➖ skipped",
+    StepState.UNDONE: "↩️ undone",
+    StepState.BY_HAND: "🙋 by hand",
 }
 
 
@@ -58,7 +66,7 @@ def state_words(run: Run) -> str:
 
 def _asked(run: Run) -> list[Block]:
     said = f": {limits.brief(run.request.text, 300)}" if run.request.text else ""
-    by = {"schedule": "Scheduled by", "cli": "Started on the command line by"}.get(run.request.origin, "Asked by")
+    by = _ASKED_BY.get(run.request.origin, "Asked by")
     return [limits.context(f"{by} {limits.person(run.request.requester)}{said}")]
 
 

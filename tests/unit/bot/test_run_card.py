@@ -12,7 +12,9 @@ from tests.unit.bot.test_approval_card import HOSTILE
 def test_every_state_of_a_run_is_named_in_words(state: RunState) -> None:
     message = run_card(run_with(state=state))
     assert faults_of(message) == []
-    word = {"ready": "working", "needs_attention": "needs attention"}.get(state, state.value)
+    word = {"ready": "working", "needs_attention": "needs attention", "needs_person": "needs a person"}.get(
+        state, state.value
+    )
     assert word in message.text
     assert word in shown(message)
 
@@ -29,6 +31,7 @@ def test_every_state_of_a_step_is_named_in_words(state: StepState) -> None:
         (RunState.READY, False, True),
         (RunState.WAITING, False, True),
         (RunState.NEEDS_ATTENTION, False, True),
+        (RunState.NEEDS_PERSON, False, False),
         (RunState.WAITING, True, False),
         (RunState.DONE, False, False),
         (RunState.STOPPED, True, False),
