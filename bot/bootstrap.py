@@ -7,6 +7,7 @@ from datetime import datetime
 
 from aiohttp import ClientSession
 
+from actions.absence import Absences
 from actions.action import Catalogue
 from actions.approvals import Approvals
 from actions.connector import Connector, EffectClass
@@ -22,8 +23,10 @@ from actions.outcome import Wake
 from actions.policy import Rules
 from actions.questions import Questions
 from actions.records import Records
+from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.groups import Groups
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
@@ -66,7 +69,7 @@ WORKFLOWS: Sequence[Workflow] = (RETURNS,)
 
 #: How often it is looked whether people could be asked less.
 AUTONOMY_SECONDS = 600.0
-#: How often approvals whose time has run out are ended.
+#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
 WATCH_SECONDS = 2.0
@@ -74,6 +77,15 @@ WATCH_SECONDS = 2.0
 
 class LiveConnectorRefused(CountersignError):
     """A connector to a real outside system was about to be registered beside the local workspace."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Who is there to be asked, and what is asked again."""
+
+    groups: Groups
+    absences: Absences
+    reopening: Reopening
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,7 @@ class Installation:
     switch: KillSwitch
     questions: Questions
     grants: Grants
+    presence: Presence
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -210,7 +223,8 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         await dispatcher.wake(run_id, conn, at=at)
 
     switch, gateway = _doors(ground, rules, wake, clock=clock, metrics=metrics)
-    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics)
+    presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
+    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics, members=presence.groups.members)
     workflows = Workflows(_workflows(ground.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
@@ -231,6 +245,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
         switch=switch,
         grants=Grants(database, rules),
+        presence=presence,
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
