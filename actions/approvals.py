@@ -71,6 +71,8 @@ async def ask(
     approvers = decision.approvers or ADMINS
     chain = chain_for(rules, decision)
     now = (await (await conn.execute("select core.now() as now")).fetchone() or {})["now"]
+    # An older question about this wish that expired is overtaken: it can no longer be asked again.
+    await conn.execute("update actions.approval set parked_until = null where intent_id = %s", (intent.intent_id,))
     await conn.execute(
         """
         insert into actions.approval (approval_id, intent_id, revision, digest, decision, quorum, expires_at, chain,

@@ -93,7 +93,9 @@ async def _lock(conn: Connection, subject: str) -> list[Row]:
     cursor = await conn.execute(
         """
         select a.approval_id, a.state, a.digest, i.run_id, i.step, i.intent_id, i.workspace, i.requester,
-               a.state = 'expired' and a.parked_until > core.now() and i.state = 'awaiting' as parked
+               a.state = 'expired' and a.parked_until > core.now() and i.state = 'awaiting'
+                 and a.approval_id = (select b.approval_id from actions.approval b where b.intent_id = a.intent_id
+                                      order by b.revision desc, b.asked_at desc limit 1) as parked
         from actions.approval a join actions.intent i using (intent_id)
         where (i.run_id = %(subject)s or a.approval_id = %(subject)s)
           and (a.state = 'pending' or a.parked_until > core.now() and i.state = 'awaiting')

@@ -371,6 +371,17 @@ async def test_two_who_ask_again_at_once_make_one_new_approval(house):
     assert await house.approval_states(caller) == ["expired", "pending"]
 
 
+async def test_what_expired_before_the_run_changed_its_mind_is_not_asked_again_beside_the_newer_question(house):
+    caller, approval_id = await expired(house)
+    newer = await house.asked(caller, "200 USD")
+    assert await reopen(house, caller.run_id) == NOTHING
+    assert await reopen(house, approval_id) == NOTHING
+    waits = await house.refund(caller, "200 USD")
+    assert isinstance(waits, Parked)
+    assert waits.subject_id == newer
+    assert await house.approval_states(caller) == ["expired", "pending"]
+
+
 async def test_a_parked_run_ends_by_itself_and_is_told_that_it_expired(house):
     caller, approval_id = await expired(house)
     await house.pass_time(timedelta(days=7))
