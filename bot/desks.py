@@ -29,7 +29,8 @@ from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
 from bot.slack.blocks import answers
-from bot.slack.blocks.approval_card import APPROVE_ANYWAY, REJECT, second_thought
+from bot.slack.blocks.approval_card import APPROVE_ANYWAY, REJECT
+from bot.slack.blocks.reminder import second_thought
 from bot.slack.blocks.run_card import STOP
 from bot.switch import SwitchDesk
 from core.db import Connection

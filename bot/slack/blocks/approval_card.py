@@ -157,17 +157,6 @@ def is_over(view: ApprovalView) -> bool:
     return view.outcome_state in {IntentState.CANCELLED, IntentState.REFUSED, IntentState.DONE, IntentState.FAILED}
 
 
-def second_thought(text: str, value: str) -> list[Block]:
-    """What somebody sees who has decided a great deal: the reason, and Approve once more, behind a question."""
-    sure = limits.confirm(
-        "Have you read it?", "Approve it only if you have read the card.", yes="Approve", no="Not yet"
-    )
-    return [
-        limits.section(text),
-        limits.actions(limits.button("Approve all the same", APPROVE_ANYWAY, value, confirm=sure)),
-    ]
-
-
 def _ask_again(view: ApprovalView) -> list[Block]:
     return [limits.actions(limits.button("Ask again", REOPEN, value_of(view)))] if is_parked(view) else []
 

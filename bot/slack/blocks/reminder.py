@@ -1,12 +1,12 @@
-"""The short message that calls people to an approval: who is wanted, for what, and until when."""
+"""The short messages beside an approval's card: who is wanted until when, and a second question to the worn out."""
 
 from collections.abc import Awaitable, Callable
 
 from actions.approval import ApprovalState, ApprovalView
 from actions.chain import Stage
-from bot.channel import Message
+from bot.channel import Block, Message
 from bot.slack.blocks import limits
-from bot.slack.blocks.approval_card import decision_line
+from bot.slack.blocks.approval_card import APPROVE_ANYWAY, decision_line
 
 _MOST_SUMMARY = 300
 _MOST_CALLED = 10
@@ -54,3 +54,14 @@ def _expired(view: ApprovalView) -> str:
         f"Press *Ask again* on the card, or say `reopen {limits.escape(view.run_id)}`; "
         f"otherwise the run ends {limits.instant(view.parked_until)}."
     )
+
+
+def second_thought(text: str, value: str) -> list[Block]:
+    """What somebody sees who has decided a great deal: the reason, and Approve once more, behind a question."""
+    sure = limits.confirm(
+        "Have you read it?", "Approve it only if you have read the card.", yes="Approve", no="Not yet"
+    )
+    return [
+        limits.section(text),
+        limits.actions(limits.button("Approve all the same", APPROVE_ANYWAY, value, confirm=sure)),
+    ]
