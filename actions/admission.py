@@ -8,6 +8,7 @@ from actions import approvals, compensation, history, pauses, reservations, stor
 from actions.approval import ApprovalState, is_stricter
 from actions.caps import Standing, as_asked, permitted_by, reserve_for, with_caps
 from actions.connector import Rejected
+from actions.escalation import lapse
 from actions.history import Verdicts
 from actions.intent import Intent, IntentState
 from actions.judging import Judge, Judged
@@ -113,7 +114,7 @@ class Admission:
     async def _ask(self, conn: Connection, wish: Judged, intent: Intent) -> Parked:
         await store.move(conn, intent, IntentState.AWAITING)
         await self._note(conn, wish, intent)
-        approval_id = await approvals.ask(conn, intent, wish.decision, wish.caller.conversation)
+        approval_id = await approvals.ask(conn, intent, wish.decision, wish.caller.conversation, rules=self._rules())
         await audit.append(
             conn,
             wish.caller.workspace,
@@ -139,8 +140,11 @@ class Admission:
             case ApprovalState.REJECTED:
                 said = f": {asked.reason}" if asked.reason else "."
                 return await self._decline(conn, wish, intent, "rejected", f"<@{asked.decided_by}> rejected it{said}")
+            case ApprovalState.EXPIRED if asked.parked:
+                text = f"{wish.revision.summary}: nobody decided in time. Ask again if it is still wanted"
+                return Parked("approval", asked.approval_id, text)
             case ApprovalState.EXPIRED:
-                text = "Nobody decided in time. That is not a rejection: ask again if it is still needed."
+                text = "Nobody decided in time, and nobody asked again. That is not a rejection."
                 return await self._decline(conn, wish, intent, "expired", text)
             case ApprovalState.SUPERSEDED | ApprovalState.CANCELLED:
                 return await self._decline(conn, wish, intent, "cancelled", "It is no longer asked for.")
@@ -156,6 +160,8 @@ class Admission:
         judged = await self._judge.judge(conn, wish, holding=True)
         if judged.decision.verdict is Verdict.DENY:
             return await self._deny(conn, judged, intent)
+        if asked.stale and judged.decision.verdict is Verdict.REQUIRE_APPROVAL:
+            return await self._ask_lapsed(conn, judged, intent, asked)
         now = as_asked(judged.decision, asked.decision, self._rules().policy)
         if is_stricter(now, asked.decision) or permitted_by(now) - permitted_by(asked.decision):
             return await self._ask_anew(conn, judged, intent, asked)
@@ -176,6 +182,21 @@ class Admission:
         if asked is not None:
             return await self._ask_anew(conn, wish, intent, asked)
         return await self._ask(conn, wish, intent)
+
+    async def _ask_lapsed(self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked) -> Parked:
+        """Agreed to so long ago that it no longer counts: ask again about the same revision."""
+        await lapse(conn, asked.approval_id)
+        await store.move(conn, intent, IntentState.PREPARED)
+        parked = await self._ask(conn, wish, intent)
+        await audit.append(
+            conn,
+            wish.caller.workspace,
+            "approval.lapsed",
+            actor=audit.CODE,
+            subject=subject_of(intent, approval_id=asked.approval_id),
+            detail={"digest": intent.digest, "asked_again": parked.subject_id},
+        )
+        return parked
 
     async def _note(self, conn: Connection, wish: Judged, intent: Intent) -> None:
         decision = wish.decision

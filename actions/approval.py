@@ -1,6 +1,6 @@
 """What people answer, who may answer, and the one function that decides."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 
 from actions.action import AnyAction, ArgumentsInvalid
+from actions.chain import Answerers, Circle, Stage, answerers
 from actions.intent import short
 from actions.policy import Approvers, Decision
 from actions.team import Team
@@ -17,6 +18,8 @@ from core.outbox import Conversation
 
 #: Who is asked where a decision names nobody: an unnamed action waits for an admin.
 ADMINS = Approvers(role="admin")
+#: The word for an approval that was not counted yet, because of how many this person has given.
+WORN_OUT = "worn_out"
 
 
 class ApprovalState(StrEnum):
@@ -43,6 +46,8 @@ class Click:
     enterprise_id: str | None
     delivery_id: str
     reason: str = ""
+    confirmed: bool = False
+    """True when they were told how much they have decided, and approve all the same."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,20 @@ class Open:
     """Who would receive it, where that is a person of the workspace."""
     authored_by: str | None = None
     """The approver who chose where it goes, or more of it, in this revision."""
+    also: tuple[Approvers, ...] = ()
+    """Who may answer besides, because it was escalated."""
+    stood_in_for: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the votes, those that were given in another's place: the voter, and whose place."""
+    circle: Circle = field(default_factory=Circle)
+
+    @property
+    def involved(self) -> frozenset[str]:
+        """Whoever asked for it, would receive it or chose what it is: they do not decide it."""
+        return frozenset(each for each in (self.requester, self.beneficiary, self.authored_by) if each)
+
+    def answerers(self, team: Team, *, involved: Collection[str]) -> Answerers:
+        """Who may answer now, but for the `involved`."""
+        return answerers(team, (self.approvers, *self.also), involved, self.circle)
 
 
 @dataclass(frozen=True)
@@ -129,19 +148,45 @@ def _refuse_card(click: Click, approval: Open) -> Refusal | None:
 
 
 def _refuse_entitlement(click: Click, team: Team, approval: Open) -> Refusal | None:
-    if click.user_id not in team.eligible(approval.approvers):
-        return Refusal(
-            "not_entitled", f"Only {team.describe(approval.approvers)} can decide this. Nothing was changed."
-        )
-    if click.user_id == approval.requester and not team.solo:
-        return Refusal("own_request", "You asked for this, so somebody else must decide it. Nothing was changed.")
-    if click.user_id == approval.beneficiary and not team.solo:
-        return Refusal("beneficiary", "You would receive this, so somebody else must decide it. Nothing was changed.")
-    if click.user_id == approval.authored_by and not team.solo:
-        return Refusal("own_change", "You chose this change, so somebody else must agree to it. Nothing was changed.")
+    who = approval.answerers(team, involved=approval.involved)
+    if click.user_id not in who.in_place_of:
+        return _refuse_stranger(click, team, approval, who)
     if click.user_id in approval.votes:
         return Refusal("already_voted", "You have answered this already; another person's answer is still needed.")
+    principal = who.in_place_of[click.user_id]
+    if principal in approval.votes or principal in approval.stood_in_for.values():
+        return Refusal("already_voted", f"<@{principal}> has one answer, and it was given already.")
+    if click.verdict == "approve" and click.user_id in approval.circle.tired and not click.confirmed:
+        return Refusal(WORN_OUT, worn_out(approval.circle.budget))
     return None
+
+
+def worn_out(budget: int) -> str:
+    """What somebody is told who has decided a great deal: a question, never a lock."""
+    return (
+        f"You have decided {budget} or more in the last hour, so this one was not counted yet. Read the card once more,"
+        " or leave it to somebody else."
+    )
+
+
+def _refuse_involved(click: Click, approval: Open) -> Refusal:
+    if click.user_id == approval.requester:
+        return Refusal("own_request", "You asked for this, so somebody else must decide it. Nothing was changed.")
+    if click.user_id == approval.beneficiary:
+        return Refusal("beneficiary", "You would receive this, so somebody else must decide it. Nothing was changed.")
+    return Refusal("own_change", "You chose this change, so somebody else must agree to it. Nothing was changed.")
+
+
+def _refuse_stranger(click: Click, team: Team, approval: Open, who: Answerers) -> Refusal:
+    if click.user_id in approval.involved and click.user_id in approval.answerers(team, involved=()).in_place_of:
+        return _refuse_involved(click, approval)
+    if who.unknown_groups:
+        names = ", ".join(team.groups.get(group, group) for group in who.unknown_groups)
+        return Refusal(
+            "unverified", f"Slack could not tell me who is in {names} just now, so I did nothing. Try again."
+        )
+    asked = " or ".join(team.describe(each) for each in (approval.approvers, *approval.also))
+    return Refusal("not_entitled", f"Only {asked} can decide this. Nothing was changed.")
 
 
 def _ended(approval: Open) -> str:
@@ -173,6 +218,7 @@ def is_stricter(now: Decision, then: Decision) -> bool:
         now.approvers.tier > then.approvers.tier
         or now.approvers.quorum > then.approvers.quorum
         or now.approvers.role != then.approvers.role
+        or (now.approvers.group is not None and now.approvers.group != then.approvers.group)
         or _leaves_out(now.approvers.people, then.approvers.people)
     )
 
@@ -239,6 +285,17 @@ class ApprovalView:
     amount: Money | None = None
     paused: str = ""
     """By whom and why what would be done is paused, in words; empty where it is not."""
+    stage: str = Stage.ASKED
+    """How far the chain has come: asked, reminded, escalated, fell back."""
+    told: tuple[str, ...] = ()
+    """Of the eligible, those to mention: there, and not worn out."""
+    stood_in_for: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the votes, those given in another's place."""
+    parked_until: datetime | None = None
+    """Until when it can be asked again, once it has expired."""
+    reopened_by: str | None = None
+    asked_too: str = ""
+    """Who may answer besides, because it was escalated, in words."""
 
 
 def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -280,3 +337,13 @@ def amount_of(action: AnyAction | None, args: Mapping[str, Any]) -> Money | None
     """How much this would move, as far as this release can tell."""
     typed = None if action is None or action.amount is None else _typed(action, args)
     return None if typed is None or action is None or action.amount is None else getattr(typed, action.amount)
+
+
+def answer_to(state: ApprovalState, approvals: int, quorum: int, paused: bool) -> Answer:
+    """What somebody is told whose answer counted."""
+    if state is ApprovalState.REJECTED:
+        return Answer(True, "Rejected. Nothing will be sent, and the run is told why.", state)
+    if state is ApprovalState.APPROVED:
+        when = "once the pause over it ends" if paused else "now"
+        return Answer(True, f"Approved. It runs {when}, exactly as the card showed it.", state)
+    return Answer(True, f"Your approval counts ({approvals} of {quorum}); another person must agree.", state)

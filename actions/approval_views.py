@@ -1,20 +1,37 @@
 """Approvals as cards show them, read from stored rows only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from actions import pauses
 from actions.action import Catalogue
-from actions.approval import ADMINS, ApprovalView, Question, amount_of, beneficiary_of, endorsements_of, fields_of
+from actions.approval import ApprovalView, Question, amount_of, beneficiary_of, endorsements_of, fields_of
+from actions.chain import Circle, answerers
+from actions.escalation import asked_of
 from actions.policy import Decision
-from actions.team import Team
+from actions.team import Approvers, Team
 from core.db import Connection, Row
 from core.outbox import Conversation
 
 
-async def read_views(
-    conn: Connection, catalogue: Catalogue, team: Team, approval_ids: Sequence[str] | None = None
-) -> list[ApprovalView]:
-    """The views of these approvals, or of all that are pending, oldest first."""
+async def list_recent(conn: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest approvals, as plain data for listings."""
+    cursor = await conn.execute(
+        """
+        select a.approval_id, i.run_id, i.step, i.action, a.state, r.summary, a.revision, a.digest, a.quorum,
+               a.asked_at::text, a.expires_at::text, a.decided_at::text, a.decided_by, a.reason, i.requester, a.decision
+        from actions.approval a join actions.intent i using (intent_id)
+        join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision
+        order by a.asked_at desc limit %s
+        """,
+        (limit,),
+    )
+    return [dict(row) for row in await cursor.fetchall()]
+
+
+async def read_rows(conn: Connection, approval_ids: Sequence[str] | None = None) -> list[Row]:
+    """The rows of these approvals, or of all that are pending, oldest first."""
     cursor = await conn.execute(
         """
         select a.*, i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, i.action, i.effect,
@@ -22,6 +39,8 @@ async def read_views(
                r.origins, r.edited_by, r.authored_by, r.changes, actions.pause_over(i.intent_id) as pause,
                coalesce((select jsonb_agg(jsonb_build_array(v.person, v.verdict) order by v.at)
                          from actions.vote v where v.approval_id = a.approval_id), '[]') as votes,
+               coalesce((select jsonb_object_agg(v.person, v.in_place_of) from actions.vote v
+                         where v.approval_id = a.approval_id and v.in_place_of is not null), '{}') as stood_in_for,
                coalesce((select jsonb_agg(jsonb_build_array(q.asked_by, q.question, q.answered_by, q.answer)
                                           order by q.asked_at)
                          from actions.question q where q.approval_id = a.approval_id), '[]') as questions
@@ -33,7 +52,7 @@ async def read_views(
         """,
         {"ids": None if approval_ids is None else list(approval_ids)},
     )
-    return [_view(row, catalogue, team) for row in await cursor.fetchall()]
+    return await cursor.fetchall()
 
 
 def may_still_answer(view: ApprovalView, user_id: str, team: Team) -> bool:
@@ -42,9 +61,22 @@ def may_still_answer(view: ApprovalView, user_id: str, team: Team) -> bool:
     return user_id in view.eligible and (team.solo or user_id not in involved) and user_id not in dict(view.votes)
 
 
-def _view(row: Row, catalogue: Catalogue, team: Team) -> ApprovalView:
+def view_of(row: Row, catalogue: Catalogue, team: Team, circle: Circle) -> ApprovalView:
+    """What a card of this approval shows, with who is around now."""
+    asked = asked_of(row)
+    view = _recorded(row, catalogue, team, asked[0])
+    involved = {each for each in (view.requester, view.beneficiary, view.authored_by) if each}
+    who = answerers(team, asked, involved, circle)
+    return replace(
+        view,
+        eligible=list(who.in_place_of),
+        told=who.told(circle),
+        asked_too=" or ".join(team.describe(each) for each in asked[1:]),
+    )
+
+
+def _recorded(row: Row, catalogue: Catalogue, team: Team, approvers: Approvers) -> ApprovalView:
     decision = Decision.from_json(row["decision"])
-    approvers = decision.approvers or ADMINS
     action, args = catalogue.get(row["action"]), row["record"]["args"]
     return ApprovalView(
         approval_id=row["approval_id"],
@@ -66,7 +98,11 @@ def _view(row: Row, catalogue: Catalogue, team: Team) -> ApprovalView:
         reasons=list(decision.reasons),
         rule=", ".join(decision.rules),
         who=team.describe(approvers),
-        eligible=team.eligible(approvers),
+        eligible=[],
+        stood_in_for=row["stood_in_for"],
+        stage=row["stage"],
+        parked_until=row["parked_until"],
+        reopened_by=row["reopened_by"],
         quorum=row["quorum"],
         votes=[(person, verdict) for person, verdict in row["votes"]],
         requester=row["requester"],

@@ -15,11 +15,15 @@ from actions.approval import (
     Open,
     Refusal,
     Standing,
+    answer_to,
     beneficiary_of,
     refusal_of,
     state_after,
 )
-from actions.approval_views import may_still_answer, read_views
+from actions.approval_views import may_still_answer, read_rows, view_of
+from actions.chain import Chain
+from actions.circle import Circles, Groups, Members, nobody_known
+from actions.escalation import Escalation, asked_of, chain_for
 from actions.intent import Intent
 from actions.policy import Decision, Rules
 from actions.withdrawal import supersede_asked
@@ -44,6 +48,10 @@ class Asked:
     decision: Decision
     decided_by: str | None
     reason: str
+    parked: bool
+    """True while an approval that expired can still be asked again."""
+    stale: bool
+    """True when it was approved, and so long ago that it must be asked again."""
 
 
 async def ask(
@@ -52,6 +60,7 @@ async def ask(
     decision: Decision,
     conversation: Conversation,
     *,
+    rules: Rules,
     in_place_of: str | None = None,
 ) -> ApprovalId:
     """Ask people about exactly this revision, in the conversation and in the approvals channel if policy names one.
@@ -60,10 +69,15 @@ async def ask(
     """
     approval_id = new_approval_id()
     approvers = decision.approvers or ADMINS
+    chain = chain_for(rules, decision)
+    now = (await (await conn.execute("select core.now() as now")).fetchone() or {})["now"]
+    # An older question about this wish that expired is overtaken: it can no longer be asked again.
+    await conn.execute("update actions.approval set parked_until = null where intent_id = %s", (intent.intent_id,))
     await conn.execute(
         """
-        insert into actions.approval (approval_id, intent_id, revision, digest, decision, quorum, expires_at)
-        values (%s, %s, %s, %s, %s, %s, core.now() + %s)
+        insert into actions.approval (approval_id, intent_id, revision, digest, decision, quorum, expires_at, chain,
+                                      asked_at, next_at)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             approval_id,
@@ -72,7 +86,11 @@ async def ask(
             intent.digest,
             jsonb(decision.to_json()),
             approvers.quorum,
-            decision.expires_in,
+            rules.policy.approvals.calendar.after(now, decision.expires_in),
+            jsonb(chain.to_json()),
+            now,
+            # Looked at once right away: nobody may be there at all.
+            None if chain == Chain() else now,
         ),
     )
     if in_place_of is not None:
@@ -87,7 +105,10 @@ async def ask(
 async def latest(conn: Connection, intent: Intent) -> Asked:
     """The newest approval of this intent."""
     cursor = await conn.execute(
-        "select * from actions.approval where intent_id = %s order by revision desc, asked_at desc limit 1",
+        """
+        select *, decided_at + make_interval(secs => (decision ->> 'expires_in_seconds')::float8) <= core.now() as stale
+        from actions.approval where intent_id = %s order by revision desc, asked_at desc limit 1
+        """,
         (intent.intent_id,),
     )
     row = await cursor.fetchone()
@@ -100,6 +121,8 @@ async def latest(conn: Connection, intent: Intent) -> Asked:
         Decision.from_json(row["decision"]),
         row["decided_by"],
         row["reason"],
+        parked=row["parked_until"] is not None,
+        stale=bool(row["stale"]),
     )
 
 
@@ -118,28 +141,13 @@ async def is_decided(conn: Connection, approval_id: str) -> bool:
     cursor = await conn.execute(
         "select 1 from actions.approval where approval_id = %s and state <> 'pending'", (approval_id,)
     )
-    return await cursor.fetchone() is not None
+    return cursor.rowcount > 0
 
 
 async def supersede(conn: Connection, approval_id: ApprovalId) -> None:
     """Take an approval out of force because policy asks for more today."""
     await supersede_asked(conn, approval_id)
     await refresh_cards(conn, "approval", approval_id)
-
-
-async def list_recent(conn: Connection, limit: int) -> list[dict[str, Any]]:
-    """The newest approvals, as plain data for listings."""
-    cursor = await conn.execute(
-        """
-        select a.approval_id, i.run_id, i.step, i.action, a.state, r.summary, a.revision, a.digest, a.quorum,
-               a.asked_at::text, a.expires_at::text, a.decided_at::text, a.decided_by, a.reason, i.requester, a.decision
-        from actions.approval a join actions.intent i using (intent_id)
-        join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision
-        order by a.asked_at desc limit %s
-        """,
-        (limit,),
-    )
-    return [dict(row) for row in await cursor.fetchall()]
 
 
 class Approvals:
@@ -153,22 +161,41 @@ class Approvals:
         *,
         wake: Callable[[RunId, Connection], Awaitable[None]],
         metrics: Metrics,
+        members: Members = nobody_known,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._rules = rules
         self._wake = wake
         self._metrics = metrics
+        self._circles = Circles(rules, members)
+        self._escalation = Escalation(database, rules, self._circles, wake=wake, metrics=metrics)
 
     async def decide(self, click: Click, standing: Standing | None) -> Answer:
         """Let this click decide once if this person is entitled; every other click changes nothing and is audited."""
+        # Slack is asked at every click who is in a group, and before anything is locked.
+        async with self._database.connection() as conn:
+            groups = await self._groups(conn, click.approval_id)
         async with self._database.transaction() as conn:
-            return await self.decide_in(conn, click, standing)
+            return await self.decide_in(conn, click, standing, groups=groups)
 
-    async def decide_in(self, conn: Connection, click: Click, standing: Standing | None) -> Answer:
-        """As `decide`, as part of the transaction that marks the click's delivery handled."""
+    async def _groups(self, conn: Connection, approval_id: str) -> Groups:
+        if not self._rules().team.groups:
+            return {}
+        cursor = await conn.execute(
+            "select decision, also from actions.approval where approval_id = %s", (approval_id,)
+        )
+        row = await cursor.fetchone()
+        return {} if row is None else await self._circles.groups(asked_of(row), fresh=True)
+
+    async def decide_in(
+        self, conn: Connection, click: Click, standing: Standing | None, *, groups: Groups | None = None
+    ) -> Answer:
+        """As `decide`, as part of a larger transaction; of a group that is not given, nobody may answer."""
         row = await _lock(conn, click.approval_id)
-        answer = await (self._unknown(conn, click) if row is None else self._judge(conn, click, standing, row))
+        answer = await (
+            self._unknown(conn, click) if row is None else self._judge(conn, click, standing, row, groups=groups or {})
+        )
         if answer.refusal:
             self._metrics.clicks_refused.labels(answer.refusal).inc()
         return answer
@@ -181,8 +208,10 @@ class Approvals:
         row = await _lock(conn, click.approval_id)
         if row is None:
             return await self._unknown(conn, click)
-        approval = replace(self._open(row), votes={})
-        refusal = refusal_of(click, standing, self._rules().team, approval)
+        circle = await self._circles.around(conn, await self._circles.groups(asked_of(row), fresh=True))
+        approval = replace(self._open(row), votes={}, stood_in_for={}, circle=circle)
+        # How much they have decided counts for nothing here: a change is a second thought by itself.
+        refusal = refusal_of(replace(click, confirmed=True), standing, self._rules().team, approval)
         return None if refusal is None else await self._refuse(conn, click, row, refusal)
 
     async def _unknown(self, conn: Connection, click: Click) -> Answer:
@@ -197,14 +226,18 @@ class Approvals:
         text = "I do not know this approval: the card is not of this installation, or very old."
         return Answer(False, text, "", "unknown")
 
-    async def _judge(self, conn: Connection, click: Click, standing: Standing | None, row: Row) -> Answer:
-        approval = self._open(row)
+    async def _judge(
+        self, conn: Connection, click: Click, standing: Standing | None, row: Row, *, groups: Groups
+    ) -> Answer:
+        approval = replace(self._open(row), circle=await self._circles.around(conn, groups))
         refusal = refusal_of(click, standing, self._rules().team, approval)
         if refusal is not None:
             if await _counted(conn, click):
                 # The same delivery handled again after a crash: say what stands, refuse nothing.
                 return Answer(True, "Your answer is noted.", approval.state)
             return await self._refuse(conn, click, row, refusal)
+        principal = approval.answerers(self._rules().team, involved=approval.involved).in_place_of[click.user_id]
+        in_place_of = None if principal == click.user_id else principal
         votes = {**approval.votes, click.user_id: click.verdict}
         approvals = sum(1 for verdict in votes.values() if verdict == "approve")
         state = state_after(click.verdict, approvals, approval.quorum)
@@ -212,19 +245,25 @@ class Approvals:
             expired = Refusal("expired", "This approval has expired just now, which is not a rejection.")
             return await self._refuse(conn, click, row, expired)
         await conn.execute(
-            "insert into actions.vote (approval_id, person, verdict, reason, delivery_id) values (%s, %s, %s, %s, %s)",
-            (click.approval_id, click.user_id, click.verdict, click.reason, click.delivery_id),
+            "insert into actions.vote (approval_id, person, verdict, reason, delivery_id, in_place_of)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            (click.approval_id, click.user_id, click.verdict, click.reason, click.delivery_id, in_place_of),
         )
-        await self._after_vote(conn, click, row, state)
-        return _answer(state, approvals, approval.quorum, row["pause"] is not None)
+        self._metrics.votes.labels(click.user_id, click.verdict).inc()
+        self._metrics.vote_seconds.labels(click.user_id).observe(row["waited"].total_seconds())
+        await self._after_vote(conn, click, {**row, "in_place_of": in_place_of}, state)
+        return answer_to(state, approvals, approval.quorum, row["pause"] is not None)
 
     def _open(self, row: Row) -> Open:
+        asked = asked_of(row)
         return Open(
             state=ApprovalState(row["state"]),
             revision=row["revision"],
             digest=row["digest"],
             requester=row["requester"],
-            approvers=Decision.from_json(row["decision"]).approvers or ADMINS,
+            approvers=asked[0],
+            also=asked[1:],
+            stood_in_for=row["stood_in_for"],
             quorum=row["quorum"],
             votes=row["votes"],
             elapsed=row["elapsed"],
@@ -240,7 +279,8 @@ class Approvals:
     async def _after_vote(self, conn: Connection, click: Click, row: Row, state: ApprovalState) -> None:
         if state is ApprovalState.PENDING:
             await refresh_cards(conn, "approval", click.approval_id)
-            await self._audit(conn, click, row, "approval.voted", {"verdict": click.verdict, "reason": click.reason})
+            detail = {"verdict": click.verdict, "reason": click.reason, **_place(row)}
+            await self._audit(conn, click, row, "approval.voted", detail)
             return
         # The run first, then its cards: the order in which the gateway locks them.
         await self._wake(RunId(row["run_id"]), conn)
@@ -249,7 +289,7 @@ class Approvals:
         self._metrics.approvals.labels(row["action"], state).inc()
         self._metrics.approval_seconds.labels(row["action"]).observe(row["waited"].total_seconds())
         event = "approval.granted" if state is ApprovalState.APPROVED else "approval.rejected"
-        await self._audit(conn, click, row, event, {"reason": click.reason})
+        await self._audit(conn, click, row, event, {"reason": click.reason, **_place(row)})
         await grants.tell_taken_back(conn, row["workspace"], ended, _REJECTED)
 
     async def _trust_less(self, conn: Connection, row: Row) -> list[str]:
@@ -274,30 +314,11 @@ class Approvals:
 
     async def expire_due(self) -> int:
         """End every approval whose time has run out as expired, and wake its run; returns how many."""
-        async with self._database.transaction() as conn:
-            cursor = await conn.execute(
-                """
-                update actions.approval a set state = 'expired', decided_at = core.now() from actions.intent i
-                where a.intent_id = i.intent_id and a.state = 'pending' and a.expires_at <= core.now()
-                returning a.approval_id, a.digest, i.run_id, i.step, i.intent_id, i.workspace, i.action
-                """
-            )
-            expired = await cursor.fetchall()
-            for row in expired:
-                await self._wake(RunId(row["run_id"]), conn)
-                await refresh_cards(conn, "approval", row["approval_id"])
-                self._metrics.approvals.labels(row["action"], ApprovalState.EXPIRED).inc()
-            for row in expired:
-                subject = {name: row[name] for name in ("run_id", "step", "intent_id", "approval_id")}
-                await audit.append(
-                    conn,
-                    row["workspace"],
-                    "approval.expired",
-                    actor=audit.CODE,
-                    subject=subject,
-                    detail={"digest": row["digest"], "rules_version": self._rules().version},
-                )
-        return len(expired)
+        return await self._escalation.expire_due()
+
+    async def act_due(self) -> int:
+        """Remind, escalate, expire and release whatever is due; returns how many steps were taken."""
+        return await self._escalation.act_due()
 
     async def view(self, approval_id: str) -> ApprovalView | None:
         """Everything a card of this approval shows, or None when there is no such approval."""
@@ -307,7 +328,11 @@ class Approvals:
     async def views(self, approval_ids: Sequence[str] | None = None) -> list[ApprovalView]:
         """Everything that cards of these approvals show, or of all that are pending, oldest first."""
         async with self._database.connection() as conn:
-            return await read_views(conn, self._catalogue, self._rules().team, approval_ids)
+            rows = await read_rows(conn, approval_ids)
+            circle = await self._circles.around(conn, {})
+        groups = await self._circles.groups([each for row in rows for each in asked_of(row)])
+        circle, team = replace(circle, groups=groups), self._rules().team
+        return [view_of(row, self._catalogue, team, circle) for row in rows]
 
     async def waiting_for(self, user_id: str) -> list[ApprovalView]:
         """The approvals this person could answer now, oldest first."""
@@ -329,7 +354,9 @@ async def _lock(conn: Connection, approval_id: str) -> Row | None:
                core.now() - a.asked_at as waited,
                actions.pause_over(a.intent_id) as pause,
                coalesce((select jsonb_object_agg(v.person, v.verdict) from actions.vote v
-                         where v.approval_id = a.approval_id), '{}') as votes
+                         where v.approval_id = a.approval_id), '{}') as votes,
+               coalesce((select jsonb_object_agg(v.person, v.in_place_of) from actions.vote v
+                         where v.approval_id = a.approval_id and v.in_place_of is not null), '{}') as stood_in_for
         from actions.approval a join actions.intent i using (intent_id)
         join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision
         where a.approval_id = %s
@@ -348,7 +375,7 @@ async def _settle(conn: Connection, click: Click, state: ApprovalState) -> bool:
     """End the approval in `state`: true for exactly one click, and only about what its card showed."""
     cursor = await conn.execute(
         """
-        update actions.approval set state = %s, decided_at = core.now(), decided_by = %s, reason = %s
+        update actions.approval set state = %s, decided_at = core.now(), decided_by = %s, reason = %s, next_at = null
         where approval_id = %s and state = 'pending' and revision = %s and left(digest, 16) = %s
           and expires_at > core.now()
         returning approval_id
@@ -358,10 +385,6 @@ async def _settle(conn: Connection, click: Click, state: ApprovalState) -> bool:
     return await cursor.fetchone() is not None
 
 
-def _answer(state: ApprovalState, approvals: int, quorum: int, paused: bool) -> Answer:
-    if state is ApprovalState.REJECTED:
-        return Answer(True, "Rejected. Nothing will be sent, and the run is told why.", state)
-    if state is ApprovalState.APPROVED:
-        when = "once the pause over it ends" if paused else "now"
-        return Answer(True, f"Approved. It runs {when}, exactly as the card showed it.", state)
-    return Answer(True, f"Your approval counts ({approvals} of {quorum}); another person must agree.", state)
+def _place(row: Row) -> dict[str, str]:
+    """In whose place somebody answered, for the record; nothing where they answered for themselves."""
+    return {"in_place_of": row["in_place_of"]} if row.get("in_place_of") else {}

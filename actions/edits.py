@@ -95,10 +95,10 @@ class Edits:
         async with self._database.connection() as conn:
             record = await _record(conn, approval_id)
         team = self._rules().team
-        if user_id not in view.eligible:
-            return Form(view.summary, 0, "", [], f"Only {view.who} can change and approve this.")
         if user_id in {view.requester, view.beneficiary} and not team.solo:
             return Form(view.summary, 0, "", [], "This is your own, so somebody else must decide it.")
+        if user_id not in view.eligible:
+            return Form(view.summary, 0, "", [], f"Only {view.who} can change and approve this.")
         try:
             fields = [] if action is None else form_of(action, record)
         except ArgumentsInvalid:
@@ -198,6 +198,7 @@ class Edits:
             intent,
             replace(proposal.decision, approvers=approvers),
             Conversation.from_json(found.row["conversation"]),
+            rules=self._rules(),
             in_place_of=click.approval_id if settled else None,
         )
         await _end_old(conn, click)

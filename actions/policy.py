@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from actions.autonomy import Autonomy
+from actions.chain import ChainDefaults
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.limits import Limit, check_limits
@@ -73,7 +74,7 @@ class Decision:
         )
 
 
-class ApprovalDefaults(BaseModel):
+class ApprovalDefaults(ChainDefaults):
     """How approvals are asked for where a rule does not say otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

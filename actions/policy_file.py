@@ -6,10 +6,11 @@ from pathlib import Path
 
 import rfc8785
 
+from actions.chain import Chain
 from actions.contradiction import contradictions
 from actions.limits import Limit, covers
 from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
-from actions.rule_file import RuleFile, read, read_text, text_of
+from actions.rule_file import Place, RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Team
 
@@ -39,6 +40,7 @@ def check_rules(
         _check_limit(policy, position, limit, team.content, actions)
     for found in contradictions(policy.content.rules, policy.content.exchange):
         raise policy.invalid(("rules", found.position, *found.place), found.reason)
+    _check_chain(policy, ("approvals",), policy.content.approvals, team.content)
     for position, test in enumerate(policy.content.tests):
         _check_test(policy, position, test, version)
     return Rules(policy.content, team.content, rulebook, version)
@@ -51,7 +53,7 @@ def first_policy(currency: str = "USD") -> str:
 # covers waits for an admin.
 version: 1
 base_currency: {currency}
-approvals: {{expires_in: 4h}}
+approvals: {{expires_in: 4h, most_per_hour: 20}}
 rules: []
 tests:
   - name: nothing runs alone
@@ -77,10 +79,26 @@ def _check_approvers(policy: RuleFile[Policy], position: int, rule: Rule, team: 
         return
     approvers = rule.approvers or Approvers()
     place = ("rules", position, "approvers")
+    _check_asked(policy, place, approvers, team)
+    _check_chain(policy, place[:-1], rule, team)
+
+
+def _check_chain(policy: RuleFile[Policy], place: Place, chain: Chain, team: Team) -> None:
+    for name in ("escalate_to", "fallback_to"):
+        asked: Approvers | None = getattr(chain, name)
+        if asked is not None:
+            _check_asked(policy, (*place, name), asked, team)
+
+
+def _check_asked(policy: RuleFile[Policy], place: Place, approvers: Approvers, team: Team) -> None:
     strangers = [user for user in approvers.people if team.member(user) is None]
     if strangers:
         raise policy.invalid((*place, "people"), f"{strangers[0]} is not in team.yml. Add or remove this person.")
-    able = len(team.eligible(approvers))
+    if approvers.group is not None and approvers.group not in team.groups:
+        reason = f"{approvers.group} is not in team.yml. Write it under groups with the name people know it by."
+        raise policy.invalid((*place, "group"), reason)
+    # Who is in a group only Slack knows; how many could be in it at most, team.yml says.
+    able = len(team.eligible(approvers.model_copy(update={"group": None})))
     if able < approvers.quorum:
         reason = f"this asks {team.describe(approvers)}, and {able or 'nobody'} in team.yml can answer. Correct one."
         raise policy.invalid(place, reason)

@@ -7,8 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from actions.chain import CHAIN_FIELDS, Chain
 from actions.condition import Conditions, Considered, Finding, is_named
 from actions.exchange import Exchange
 from actions.rule_file import Duration, misplaced
@@ -49,7 +50,7 @@ class Match:
     expires_in: timedelta | None = None
 
 
-class Rule(BaseModel):
+class Rule(Chain):
     """One condition with a verdict."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +68,7 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.verdict is not Verdict.REQUIRE_APPROVAL:
-            for name in ("approvers", "expires_in"):
+            for name in ("approvers", "expires_in", *CHAIN_FIELDS):
                 if getattr(self, name) is not None:
                     raise misplaced(f"a rule that says {self.verdict} asks nobody. Remove {name}.", name)
         if self.verdict is Verdict.ALLOW and self.when.unendorsed:

@@ -188,17 +188,19 @@ def _of_decisions(old: Decision, new: Decision, before: Team, after: Team) -> Di
         return None
     could, can = _entitled(old, before), _entitled(new, after)
     asked, asks = old.approvers or Approvers(role="admin"), new.approvers or Approvers(role="admin")
-    if not can <= could or asks.quorum < asked.quorum:
+    if not can <= could or asks.quorum < asked.quorum or (asked.group is not None and asks.group != asked.group):
         return _loosened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
     if new.expires_in > old.expires_in:
         return _loosened(f"an approval may stay open for {new.expires_in}, before it was {old.expires_in}")
-    if can != could or asks.quorum > asked.quorum or new.expires_in < old.expires_in:
+    if can != could or asks.quorum > asked.quorum or asks.group != asked.group or new.expires_in < old.expires_in:
         return _tightened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
     return None
 
 
 def _entitled(decision: Decision, team: Team) -> set[str]:
-    return set(team.eligible(decision.approvers or Approvers(role="admin")))
+    # Who is in a group only Slack knows: the role and the tier are compared here, the groups by name.
+    approvers = decision.approvers or Approvers(role="admin")
+    return set(team.eligible(approvers.model_copy(update={"group": None})))
 
 
 def _words(decision: Decision, team: Team) -> str:

@@ -71,6 +71,7 @@ Amount = Annotated[Money, BeforeValidator(_money)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """A span of time written as `30m`, `4h` or `2d`."""
 UserId = Annotated[str, _slack_id("UW", "Slack member")]
+GroupId = Annotated[str, _slack_id("S", "Slack user group")]
 ChannelId = Annotated[str, _slack_id("CG", "Slack channel")]
 WorkspaceId = Annotated[str, _slack_id("T", "Slack workspace")]
 EnterpriseId = Annotated[str, _slack_id("E", "Slack enterprise")]

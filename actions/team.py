@@ -1,10 +1,11 @@
 """Who the people and the teammates are, and what the people may decide."""
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-from actions.rule_file import ChannelId, EnterpriseId, UserId, WorkspaceId, misplaced
+from actions.rule_file import ChannelId, EnterpriseId, GroupId, UserId, WorkspaceId, misplaced
 
 Role = Literal["admin", "approver", "operator", "requester", "auditor", "viewer", "guest"]
 STARTERS: frozenset[str] = frozenset({"requester", "operator", "approver", "admin"})
@@ -14,7 +15,7 @@ _NEVER_WITH: dict[str, frozenset[str]] = {"auditor": _DECIDERS, "guest": _DECIDE
 
 
 class Approvers(BaseModel):
-    """Who may answer an approval, as a rule puts it; `people` narrows the role and tier, it never widens them."""
+    """Who may answer an approval, as a rule puts it; `people` and `group` narrow role and tier, never widen them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +23,8 @@ class Approvers(BaseModel):
     tier: Annotated[int, Field(ge=1, le=3, strict=True)] = 1
     """The lowest tier that may answer; an admin who is asked as such needs none."""
     people: list[UserId] = []
+    group: GroupId | None = None
+    """A Slack user group: of those with the role and tier, only its members may answer."""
     quorum: Annotated[int, Field(ge=1, le=20, strict=True)] = 1
     """How many of them must agree."""
 
@@ -80,6 +83,8 @@ class Team(BaseModel):
     solo: bool = False
     """True where one person asks and approves: then the requester may answer."""
     people: dict[UserId, Member]
+    groups: dict[GroupId, Annotated[str, Field(min_length=1, max_length=80)]] = {}
+    """The Slack user groups that rules may name, with what people call them; Slack says who is in one."""
     teammates: list[Teammate] = []
 
     @model_validator(mode="after")
@@ -111,13 +116,15 @@ class Team(BaseModel):
         member = self.member(user_id)
         return member is not None and bool(member.roles & STARTERS)
 
-    def eligible(self, approvers: Approvers) -> list[str]:
-        """The ids of all who could answer, in the order of team.yml."""
-        named = set(approvers.people)
+    def eligible(self, approvers: Approvers, groups: Mapping[str, Collection[str] | None] | None = None) -> list[str]:
+        """The ids of all who could answer, in the order of team.yml; of a group nobody knows, nobody can."""
+        named, members = set(approvers.people), (groups or {}).get(approvers.group or "")
         return [
             user_id
             for user_id, member in self.people.items()
-            if member.may_answer(approvers) and (not named or user_id in named)
+            if member.may_answer(approvers)
+            and (not named or user_id in named)
+            and (approvers.group is None or (members is not None and user_id in members))
         ]
 
     def describe(self, approvers: Approvers) -> str:
@@ -127,9 +134,10 @@ class Team(BaseModel):
             return _listed(names, "or") if approvers.quorum == 1 else f"{approvers.quorum} of {_listed(names, 'and')}"
         tier = "" if approvers.role == "admin" or approvers.tier == 1 else f" of tier {approvers.tier}"
         higher = " or higher" if tier and approvers.tier < 3 else ""
+        group = f" from {self.groups.get(approvers.group, approvers.group)}" if approvers.group else ""
         if approvers.quorum > 1:
-            return f"{approvers.quorum} {approvers.role}s{tier}{higher}"
-        return f"an {approvers.role}{tier}{higher}"
+            return f"{approvers.quorum} {approvers.role}s{tier}{higher}{group}"
+        return f"an {approvers.role}{tier}{higher}{group}"
 
 
 def first_team(workspace: str, admin: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from aiohttp import ClientSession
 
+from actions.absence import Absences
 from actions.action import Catalogue
 from actions.approvals import Approvals
 from actions.connector import Connector, EffectClass
@@ -23,20 +24,22 @@ from actions.outcome import Wake
 from actions.policy import Rules
 from actions.questions import Questions
 from actions.records import Records
+from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.groups import Groups
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.starting import Starting, runs_for_fires
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
-from core.errors import CountersignError, Refused, SettingsInvalid
-from core.ids import RunId, new_card_id, new_run_id
+from core.errors import CountersignError, SettingsInvalid
+from core.ids import RunId
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
-from core.outbox import Conversation
 from core.secrets import FileWrappingKey
 from core.subjects import Vault
 from graphs.checkpoints import set_up_checkpoints
@@ -44,13 +47,13 @@ from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
 from graphs.models import ModelOptions, Price, open_reasoner
 from graphs.reasoner import Example, Reasoner
-from graphs.run import Request, Run, Waiting
+from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
 from graphs.workflows.returns import RETURNS
 from graphs.workflows.undo import UNDOING
-from scheduler.fires import Fire, Fires, Runs
+from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
 
@@ -69,7 +72,7 @@ WORKFLOWS: Sequence[Workflow] = (RETURNS,)
 
 #: How often it is looked whether people could be asked less.
 AUTONOMY_SECONDS = 600.0
-#: How often approvals whose time has run out are ended.
+#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
 WATCH_SECONDS = 2.0
@@ -77,6 +80,15 @@ WATCH_SECONDS = 2.0
 
 class LiveConnectorRefused(CountersignError):
     """A connector to a real outside system was about to be registered beside the local workspace."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Who is there to be asked, and what is asked again."""
+
+    groups: Groups
+    absences: Absences
+    reopening: Reopening
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ class Installation:
     questions: Questions
     grants: Grants
     errands: Errands
+    presence: Presence
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -214,7 +227,8 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         await dispatcher.wake(run_id, conn, at=at)
 
     switch, gateway = _doors(ground, rules, wake, clock=clock, metrics=metrics)
-    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics)
+    presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
+    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics, members=presence.groups.members)
     workflows = Workflows(_workflows(ground.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
@@ -237,6 +251,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         switch=switch,
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
+        presence=presence,
         workflows=workflows,
         runs=runs,
         dispatcher=dispatcher,
@@ -245,7 +260,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         schedules=schedules,
         fires=Fires(
             schedules,
-            _runs_for_fires(_Starting(runs, dispatcher, workflows, rules, metrics)),
+            runs_for_fires(Starting(runs, dispatcher, workflows, rules, metrics)),
             times=cron_times,
             clock=clock,
             metrics=metrics,
@@ -334,62 +349,3 @@ def _surroundings(
         undo=undo,
         by_hand=ending_by_hand,
     )
-
-
-@dataclass(frozen=True)
-class _Starting:
-    """What starting a run for a schedule needs."""
-
-    runs: RunStore
-    dispatcher: Dispatcher
-    workflows: Workflows
-    rules: Callable[[], Rules]
-    metrics: Metrics
-
-
-def _runs_for_fires(given: _Starting) -> Runs:
-    async def start(conn: Connection, fire: Fire) -> str:
-        workflow = _startable(given, fire)
-        run_id, request = new_run_id(), _request_of(given, fire)
-        conversation = _thread_of_its_own(fire.schedule.conversation)
-        made = await given.runs.create(
-            conn, request, conversation=conversation, workflow_version=workflow.version, run_id=run_id
-        )
-        if not made:
-            raise Refused("This fire started its run before, so it starts no second one.")
-        await given.dispatcher.wake(run_id, conn)
-        given.metrics.runs_started.labels(workflow.name, request.origin).inc()
-        return run_id
-
-    async def still_running(conn: Connection, run_id: str) -> bool:
-        return await given.runs.goes_on(conn, RunId(run_id))
-
-    return Runs(start=start, still_running=still_running)
-
-
-def _startable(given: _Starting, fire: Fire) -> Workflow:
-    schedule = fire.schedule
-    workflow = given.workflows.get(schedule.workflow)
-    if workflow is None or not workflow.offered:
-        raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
-    if not given.rules().team.may_start(schedule.owner):
-        raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
-    return workflow
-
-
-def _request_of(given: _Starting, fire: Fire) -> Request:
-    schedule = fire.schedule
-    return Request(
-        workspace=schedule.workspace,
-        enterprise=given.rules().team.enterprise,
-        requester=schedule.owner,
-        origin="schedule",
-        workflow=schedule.workflow,
-        text=schedule.text,
-        delivery_id=fire.delivery_id,
-    )
-
-
-def _thread_of_its_own(conversation: Conversation) -> Conversation:
-    """Each fire of a schedule opens its own thread in the channel where the schedule was made."""
-    return Conversation(conversation.workspace, conversation.channel, conversation.thread_ts, new_card_id())

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from actions.approval import Answer, ApprovalView, Click, Standing
+from actions.approval import WORN_OUT, Answer, ApprovalView, Click, Standing
 from bot.commands import (
     USAGE,
     AddSchedule,
@@ -29,10 +29,13 @@ from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
 from bot.slack.blocks import answers
-from bot.slack.blocks.approval_card import REJECT
+from bot.slack.blocks.approval_card import APPROVE_ANYWAY, REJECT
+from bot.slack.blocks.reminder import second_thought
 from bot.slack.blocks.run_card import STOP
 from bot.switch import SwitchDesk
+from core.db import Connection
 from core.ids import RunId
+from core.outbox import Conversation, owe_ephemeral
 
 #: The name of the workflow a sentence means, or None when nobody can tell.
 ChooseWorkflow = Callable[[str], Awaitable[str | None]]
@@ -175,7 +178,19 @@ class ClickDesk:
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         answer = await self._decisions.decide(click_of(delivery), standing)
-        return say(answer.text)
+        return _ask_twice(delivery, answer.text) if answer.refusal == WORN_OUT else say(answer.text)
+
+
+def _ask_twice(delivery: Delivery, text: str) -> Effect:
+    """The answer to somebody who has decided a great deal: the same button again, with a question before it counts."""
+
+    async def ask(conn: Connection) -> str:
+        place = Conversation(delivery.workspace, delivery.channel, delivery.thread_ts)
+        blocks = second_thought(text, delivery.value)
+        await owe_ephemeral(conn, place, person=delivery.sender.user_id, text=text, blocks=blocks)
+        return ""
+
+    return ask
 
 
 def click_of(delivery: Delivery) -> Click:
@@ -191,4 +206,5 @@ def click_of(delivery: Delivery) -> Click:
         enterprise_id=delivery.sender.enterprise_id,
         delivery_id=delivery.delivery_id,
         reason=delivery.text,
+        confirmed=delivery.press == APPROVE_ANYWAY,
     )

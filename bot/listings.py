@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from actions import approvals, pauses
+from actions import approval_views, pauses
 from actions import store as ledger
 from actions.action import Catalogue
 from bot.settings import Settings
@@ -79,7 +79,7 @@ async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
 
 async def _approvals(database: Database, settings: Settings, limit: int) -> Rows:
     async with database.connection() as conn:
-        return await approvals.list_recent(conn, limit)
+        return await approval_views.list_recent(conn, limit)
 
 
 async def _ledger(database: Database, settings: Settings, limit: int) -> Rows:

@@ -17,6 +17,7 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
 from bot.pacing import Pacing
+from bot.presence import PresenceDesk, presence_verbs
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -28,6 +29,7 @@ from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.errand_card import errand_card
+from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import run_card
 from bot.slack.listeners.edits import EditDialog
@@ -171,7 +173,7 @@ Round = Callable[[], Coroutine[Any, Any, object]]
 def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
     return [
-        (installation.approvals.expire_due, EXPIRY_SECONDS),
+        (installation.approvals.act_due, EXPIRY_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
     ]
@@ -208,6 +210,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
     return {
         "run": shown(run, run_card),
         "approval": shown(installation.approvals.view, approval_card),
+        "reminder": reminders(installation.approvals.view),
         "autonomy": shown(installation.grants.view, autonomy_card),
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
@@ -217,6 +220,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
 def _intake(installation: Installation, side: SlackSide) -> Intake:
     settings, metrics = installation.settings, installation.metrics
     people = People(side.client, installation.cache)
+    installation.presence.groups.ask(people)
 
     def team() -> Team:
         return installation.rules().team
@@ -225,6 +229,14 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
     runs = RunDesk(engine, side.channel, team, name=side.identity.name, metrics=metrics)
     schedules = ScheduleDesk(
         installation.schedules, runs, zone_of=people.zone, times=cron_times, clock=installation.clock
+    )
+    presence = PresenceDesk(
+        installation.presence.absences,
+        installation.presence.reopening,
+        side.channel,
+        team=team,
+        zone_of=people.zone,
+        clock=installation.clock,
     )
     commands = CommandDesk(
         runs,
@@ -237,9 +249,11 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             "autonomy": AutonomyVerb(installation.grants, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
+            **presence_verbs(presence, settings.command),
         },
     )
-    clicks = ClickDesk(runs, installation.approvals, people, others=_further_desks(installation, people))
+    others = {**_further_desks(installation, people), "reopen": presence}
+    clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 

@@ -43,6 +43,22 @@ class People:
         user = await self._user(user_id, fresh=False)
         return None if user is None else user.get("tz") or None
 
+    async def members(self, group: str, *, fresh: bool = False) -> list[str] | None:
+        """Who is in this user group; None when Slack could not say. `fresh` asks Slack whatever is remembered."""
+        key = f"slack.group.{group}"
+        known = None if fresh else await self._cache.get(key)
+        if known is not None:
+            return known
+        try:
+            reply = await self._client.usergroups_users_list(usergroup=group)
+        except (SlackApiError, SlackClientError, *TRANSPORT_ERRORS) as error:
+            log.warning("Slack could not say who is in %s: %s", group, error)
+            return None
+        users: list[str] | None = reply.get("users")
+        if users is not None:
+            await self._cache.put(key, users, keep=self.KEEP)
+        return users
+
     async def _user(self, user_id: str, *, fresh: bool) -> dict[str, Any] | None:
         key = f"slack.user.{user_id}"
         known = None if fresh else await self._cache.get(key)

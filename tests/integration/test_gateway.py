@@ -208,6 +208,11 @@ async def test_an_expired_approval_is_told_as_expired_and_not_as_a_rejection(hou
     await house.asked(caller)
     await house.pass_time(timedelta(hours=5))
     assert await house.approvals.expire_due() >= 1
+    waits = await house.refund(caller, "100 USD")
+    assert isinstance(waits, Parked)
+    assert "nobody decided in time" in waits.text
+    await house.pass_time(timedelta(days=7))
+    await house.approvals.act_due()
     outcome = await house.refund(caller, "100 USD")
     assert isinstance(outcome, Declined)
     assert outcome.cause == "expired"

@@ -16,7 +16,9 @@ from actions.catalogue.payment_refund import Refund
 from actions.intent import Record
 from actions.killswitch import KillSwitch
 from actions.outcome import Caller, Parked
-from core.db import open_database
+from actions.reopening import Reopening
+from core.db import Connection, open_database
+from core.ids import RunId
 from core.money import Money
 from tests.support.company import BEN, CLEO, GUS, RITA
 from tests.support.ledger import House, a_house, a_team, allow, ask, deny, member, rules_of, standing
@@ -77,6 +79,7 @@ PLAIN = (
     st.tuples(st.just("change_policy"), st.sampled_from(REGIMES)),
     st.tuples(st.just("change_roles"), _APPROVERS, st.booleans()),
     st.tuples(st.just("let_time_run_out")),
+    st.tuples(st.just("ask_again")),
     st.tuples(st.just("race"), _APPROVERS, _PLACES, _AMOUNTS),
 )
 HAPPENINGS = st.one_of(
@@ -230,6 +233,18 @@ class Interleavings:
         """Whatever waits expires."""
         self.ground.run(self.house.pass_time(timedelta(hours=5)))
         self.ground.run(self.house.approvals.expire_due())
+
+    def ask_again(self) -> None:
+        """Whoever asked has what expired asked again."""
+        self.ground.run(self._ask_again())
+
+    async def _ask_again(self) -> None:
+        async def wake(run_id: RunId, conn: Connection) -> None:
+            del run_id, conn
+
+        async with self.house.database.transaction() as conn:
+            again = Reopening(lambda: self.house.rules, wake=wake)
+            await again.reopen(conn, self.caller.run_id, RITA, delivery_id=f"{self.caller.run_id}-again")
 
     def race(self, by: str, place: str, amount: str) -> None:
         """Somebody clicks at the very moment at which the run changes its mind."""

@@ -41,6 +41,7 @@ def approval_view(**changes: Any) -> ApprovalView:
         rule="refund-above-limit",
         who="an approver of tier 2 or higher",
         eligible=["U0CLEO"],
+        told=("U0CLEO",),
         quorum=1,
         votes=[],
         requester="U0RITA",

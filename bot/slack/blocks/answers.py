@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from actions.absence import LONGEST
 from actions.approval import ApprovalView
+from actions.chain import Absence
 from bot.slack.blocks import limits
 from bot.slack.blocks.run_card import state_words
 from graphs.run import Run
@@ -137,6 +139,44 @@ def stopping(run_id: str) -> str:
         f"Stopping `{limits.escape(run_id)}`: what is in flight is finished, nothing new is started, "
         "and nobody is asked any more."
     )
+
+
+def no_such_time(said: str) -> str:
+    """Says how an end in time is said."""
+    return (
+        f"I do not know when “{limits.brief(said, 60)}” is. Say a day or a time, such as `friday`, `2026-12-24` or "
+        "`tomorrow 14:00`. Nothing was changed."
+    )
+
+
+def not_that_long(ends: datetime) -> str:
+    """Says which ends in time are taken."""
+    return (
+        f"{limits.instant(ends)} has passed, or is more than {LONGEST.days} days away. Say an end between; nothing was "
+        "changed."
+    )
+
+
+def left(absence: Absence) -> str:
+    """Confirms that somebody is away, or that another answers in their place."""
+    ends = limits.instant(absence.until)
+    instead = f"{limits.person(absence.stand_in)} may answer in your place until then" if absence.stand_in else ""
+    if not absence.away:
+        return f"Until {ends}: {instead}. You may still answer yourself; `back` ends it."
+    tail = f", and {instead}" if instead else ""
+    return f"You are away until {ends}: I do not call you{tail}. `back` ends it."
+
+
+def back(was_away: bool) -> str:
+    """Confirms that somebody is there."""
+    if was_away:
+        return "Welcome back. Approvals call you again, and nobody answers in your place any more."
+    return "You had not been away, and nobody answers in your place. Nothing was changed."
+
+
+def cannot_reach(channel: str) -> str:
+    """Says why a card cannot go there."""
+    return f"I am not in <#{channel}>, so no card can go there. Invite me and say it again; nothing was changed."
 
 
 def scheduled(schedule: Schedule, next_at: datetime | None) -> str:

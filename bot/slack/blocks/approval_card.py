@@ -17,6 +17,8 @@ ASK = "question.ask"
 REJECT = "approval.reject"
 DETAILS = "approval.details"
 PAGE = "approval.page"
+REOPEN = "reopen.ask"
+APPROVE_ANYWAY = "approval.approve_anyway"
 REASON_BLOCK = "reason"
 REASON_INPUT = "reason.text"
 MOST_REASON = 500
@@ -126,7 +128,7 @@ def _bottom(view: ApprovalView, *, complete: bool) -> list[Block]:
         lines = [limits.section(decision_line(view))]
         outcome = outcome_line(view)
         digest = limits.context(f"digest `{short(view.digest)}`")
-        return [*lines, *([limits.section(outcome)] if outcome else []), digest]
+        return [*lines, *([limits.section(outcome)] if outcome else []), digest, *_ask_again(view)]
     asked = [limits.section(line) for line in _questions(view)]
     small = [*_who_and_when(view), f"digest `{short(view.digest)}`"]
     return [*asked, limits.context(*small), limits.actions(*_buttons(view, complete=complete))]
@@ -145,13 +147,28 @@ def _questions(view: ApprovalView) -> list[str]:
     return lines
 
 
+def is_parked(view: ApprovalView) -> bool:
+    """True while this expired approval can be asked again."""
+    return view.state == ApprovalState.EXPIRED and view.parked_until is not None and not is_over(view)
+
+
+def is_over(view: ApprovalView) -> bool:
+    """True when the effect this approval was about will not happen any more."""
+    return view.outcome_state in {IntentState.CANCELLED, IntentState.REFUSED, IntentState.DONE, IntentState.FAILED}
+
+
+def _ask_again(view: ApprovalView) -> list[Block]:
+    return [limits.actions(limits.button("Ask again", REOPEN, value_of(view)))] if is_parked(view) else []
+
+
 def _who_and_when(view: ApprovalView) -> list[str]:
-    people = ", ".join(map(limits.person, view.eligible[:_MENTIONED]))
-    few = f" ({people})" if view.eligible and len(view.eligible) <= _MENTIONED else ""
+    people = ", ".join(map(limits.person, view.told))
+    few = f" ({people})" if view.told and len(view.told) <= _MENTIONED else ""
+    also = f", and now also {_name(view.asked_too)}" if view.asked_too else ""
     paused = [f"⏸️ Now {limits.brief(view.paused, _MOST_NAME)}. You can decide; it runs once that ends"]
     return [
         *(paused if view.paused else []),
-        f"Who may decide: {_name(view.who)}{few}",
+        f"Who may decide: {_name(view.who)}{also}{few}",
         _votes(view),
         f"Expires {limits.instant(view.expires_at)}",
     ]
@@ -159,8 +176,17 @@ def _who_and_when(view: ApprovalView) -> list[str]:
 
 def _votes(view: ApprovalView) -> str:
     given = [user for user, verdict in view.votes if verdict == "approve"]
-    names = f" (by {', '.join(map(limits.person, given))})" if given else ""
+    names = f" (by {_voters(view, given)})" if given else ""
     return f"{len(given)} of {view.quorum} approved{names}"
+
+
+def _voters(view: ApprovalView, people: list[str]) -> str:
+    return ", ".join(_voter(view, user) for user in people)
+
+
+def _voter(view: ApprovalView, user: str) -> str:
+    whose = view.stood_in_for.get(user)
+    return f"{limits.person(user)} for {limits.person(whose)}" if whose else limits.person(user)
 
 
 def _buttons(view: ApprovalView, *, complete: bool) -> list[Block]:
@@ -192,7 +218,7 @@ def decision_line(view: ApprovalView) -> str:
 
 
 def _approved(view: ApprovalView) -> str:
-    by = ", ".join(limits.person(user) for user, verdict in view.votes if verdict == "approve")
+    by = _voters(view, [user for user, verdict in view.votes if verdict == "approve"])
     changed = " with changes" if view.changes else ""
     return f"✅ *Approved{changed}* by {by or _decider(view)}{_when(view)}"
 
@@ -203,7 +229,7 @@ def _rejected(view: ApprovalView) -> str:
 
 
 def _decider(view: ApprovalView) -> str:
-    return limits.person(view.decided_by) if view.decided_by else "nobody on record"
+    return _voter(view, view.decided_by) if view.decided_by else "nobody on record"
 
 
 def _when(view: ApprovalView) -> str:
@@ -214,13 +240,21 @@ def _replaced_by(view: ApprovalView) -> str:
     return f" by a change of {limits.person(view.decided_by)}" if view.decided_by else ""
 
 
+def _expired(view: ApprovalView) -> str:
+    if view.decided_by:
+        return "⌛ *Expired*: it was approved and could not begin in time. This is not a rejection; it is asked again."
+    line = f"⌛ *Expired* {limits.instant(view.expires_at)}: nobody decided in time. This is not a rejection"
+    if view.reopened_by:
+        return f"{line}; {limits.person(view.reopened_by)} has asked again on a newer card."
+    if is_parked(view) and view.parked_until is not None:
+        return f"{line}; the run waits until {limits.instant(view.parked_until)} for somebody to ask again."
+    return f"{line}."
+
+
 _ENDINGS: Mapping[str, Callable[[ApprovalView], str]] = {
     ApprovalState.APPROVED: _approved,
     ApprovalState.REJECTED: _rejected,
-    ApprovalState.EXPIRED: lambda view: (
-        f"⌛ *Expired* {limits.instant(view.expires_at)}: nobody decided in time. This is not a rejection; "
-        "ask again if it is still wanted."
-    ),
+    ApprovalState.EXPIRED: _expired,
     ApprovalState.SUPERSEDED: lambda view: (
         f"🔁 *Replaced*{_replaced_by(view)}: what would be done has changed since this was asked. The newest card "
         "shows it; an answer given here does not count."
@@ -274,7 +308,8 @@ def _closing_text(view: ApprovalView) -> str:
         return f"{decision_line(view)} {outcome_line(view)}".strip()
     votes = f"{_votes(view)}, expires {limits.plain_instant(view.expires_at)}."
     paused = f" Now {limits.brief(view.paused, _MOST_NAME)}." if view.paused else ""
-    return f"Who may decide: {_name(view.who)}. {votes}{paused}"
+    also = f", and now also {_name(view.asked_too)}" if view.asked_too else ""
+    return f"Who may decide: {_name(view.who)}{also}. {votes}{paused}"
 
 
 # Modals

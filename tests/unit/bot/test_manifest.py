@@ -21,6 +21,7 @@ METHOD_SCOPES = {
     "conversations.info": {"channels:read", "groups:read", "im:read"},
     "conversations.open": {"im:write"},
     "users.info": {"users:read"},
+    "usergroups.users.list": {"usergroups:read"},
     "the slash command": {"commands"},
 }
 
