@@ -13,10 +13,12 @@ from actions.connector import Connector, EffectClass
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.doubts import Doubts
 from actions.edits import Edits
 from actions.errands import Errands
 from actions.gateway import Gateway
 from actions.grants import Grants
+from actions.ground import Ground
 from actions.judging import Judge
 from actions.killswitch import KillSwitch
 from actions.outcome import Wake
@@ -25,6 +27,7 @@ from actions.questions import Questions
 from actions.records import Records
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.firing import Starting, runs_for_fires
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
@@ -32,11 +35,10 @@ from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
-from core.errors import CountersignError, Refused, SettingsInvalid
-from core.ids import RunId, new_card_id, new_run_id
+from core.errors import CountersignError, SettingsInvalid
+from core.ids import RunId
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
-from core.outbox import Conversation
 from core.secrets import FileWrappingKey
 from core.subjects import Vault
 from graphs.checkpoints import set_up_checkpoints
@@ -44,13 +46,13 @@ from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
 from graphs.models import ModelOptions, Price, open_reasoner
 from graphs.reasoner import Example, Reasoner
-from graphs.run import Request, Run, Waiting
+from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
 from graphs.workflows.returns import RETURNS
 from graphs.workflows.undo import UNDOING
-from scheduler.fires import Fire, Fires, Runs
+from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
 
@@ -97,6 +99,7 @@ class Installation:
     questions: Questions
     grants: Grants
     errands: Errands
+    doubts: Doubts
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -213,15 +216,14 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
         await dispatcher.wake(run_id, conn, at=at)
 
-    switch, gateway = _doors(ground, rules, wake, clock=clock, metrics=metrics)
-    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics)
+    doors = _doors(ground, rules, runs, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(ground.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(run, guard, database, runs, gateway, catalogue, rules(), ground.records, reasoner)
+        return RunContext(run, guard, database, runs, doors.gateway, catalogue, rules(), ground.records, reasoner)
 
-    surroundings = _surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
         clock=clock,
@@ -230,11 +232,12 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         cache=ground.cache,
         catalogue=catalogue,
         rules=rules,
-        gateway=gateway,
-        approvals=approvals,
-        questions=Questions(database, approvals, rules, asked=asked_text, answered=answered_text),
-        edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
-        switch=switch,
+        gateway=doors.gateway,
+        approvals=doors.approvals,
+        questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
+        edits=doors.edits,
+        doubts=doors.doubts,
+        switch=doors.switch,
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
         workflows=workflows,
@@ -245,11 +248,41 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         schedules=schedules,
         fires=Fires(
             schedules,
-            _runs_for_fires(_Starting(runs, dispatcher, workflows, rules, metrics)),
+            runs_for_fires(Starting(runs, dispatcher, workflows, rules, metrics)),
             times=cron_times,
             clock=clock,
             metrics=metrics,
         ),
+    )
+
+
+@dataclass(frozen=True)
+class _Doors:
+    """Through which effects leave, and where people answer about them."""
+
+    switch: KillSwitch
+    gateway: Gateway
+    approvals: Approvals
+    edits: Edits
+    doubts: Doubts
+
+
+def _doors(
+    ground: _Ground, rules: Callable[[], Rules], runs: RunStore, *, wake: Wake, clock: Clock, metrics: Metrics
+) -> _Doors:
+    database, catalogue = ground.database, ground.catalogue
+    switch, gateway = _door(ground, rules, wake, clock=clock, metrics=metrics)
+
+    async def wake_now(run_id: RunId, conn: Connection) -> None:
+        await wake(run_id, conn, None)
+
+    approvals = Approvals(database, catalogue, rules, wake=wake_now, metrics=metrics)
+    return _Doors(
+        switch,
+        gateway,
+        approvals,
+        _edits(approvals, ground, rules, wake=wake_now, metrics=metrics),
+        Doubts(database, catalogue, rules, gateway.preview, wake=wake_now, goes_on=runs.goes_on, metrics=metrics),
     )
 
 
@@ -273,7 +306,7 @@ def _edits(
     )
 
 
-def _doors(
+def _door(
     ground: _Ground, rules: Callable[[], Rules], wake: Wake, *, clock: Clock, metrics: Metrics
 ) -> tuple[KillSwitch, Gateway]:
     """The one door through which effects leave, and the switch that shuts it."""
@@ -293,6 +326,7 @@ def _doors(
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
+        ground=Ground(ground.records, lambda: rules().rulebook),
     )
     return switch, gateway
 
@@ -334,62 +368,3 @@ def _surroundings(
         undo=undo,
         by_hand=ending_by_hand,
     )
-
-
-@dataclass(frozen=True)
-class _Starting:
-    """What starting a run for a schedule needs."""
-
-    runs: RunStore
-    dispatcher: Dispatcher
-    workflows: Workflows
-    rules: Callable[[], Rules]
-    metrics: Metrics
-
-
-def _runs_for_fires(given: _Starting) -> Runs:
-    async def start(conn: Connection, fire: Fire) -> str:
-        workflow = _startable(given, fire)
-        run_id, request = new_run_id(), _request_of(given, fire)
-        conversation = _thread_of_its_own(fire.schedule.conversation)
-        made = await given.runs.create(
-            conn, request, conversation=conversation, workflow_version=workflow.version, run_id=run_id
-        )
-        if not made:
-            raise Refused("This fire started its run before, so it starts no second one.")
-        await given.dispatcher.wake(run_id, conn)
-        given.metrics.runs_started.labels(workflow.name, request.origin).inc()
-        return run_id
-
-    async def still_running(conn: Connection, run_id: str) -> bool:
-        return await given.runs.goes_on(conn, RunId(run_id))
-
-    return Runs(start=start, still_running=still_running)
-
-
-def _startable(given: _Starting, fire: Fire) -> Workflow:
-    schedule = fire.schedule
-    workflow = given.workflows.get(schedule.workflow)
-    if workflow is None or not workflow.offered:
-        raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
-    if not given.rules().team.may_start(schedule.owner):
-        raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
-    return workflow
-
-
-def _request_of(given: _Starting, fire: Fire) -> Request:
-    schedule = fire.schedule
-    return Request(
-        workspace=schedule.workspace,
-        enterprise=given.rules().team.enterprise,
-        requester=schedule.owner,
-        origin="schedule",
-        workflow=schedule.workflow,
-        text=schedule.text,
-        delivery_id=fire.delivery_id,
-    )
-
-
-def _thread_of_its_own(conversation: Conversation) -> Conversation:
-    """Each fire of a schedule opens its own thread in the channel where the schedule was made."""
-    return Conversation(conversation.workspace, conversation.channel, conversation.thread_ts, new_card_id())
