@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from importlib import import_module
@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from actions.connector import Reply
+from actions.ground import Ground
 from core.errors import CountersignError
 from core.money import Money
 
@@ -36,6 +37,8 @@ class Call(Protocol):
 Args = TypeVar("Args", bound=BaseModel)
 Result = TypeVar("Result", bound=BaseModel)
 Handler = Callable[[Args, Call], Awaitable[Result]]
+Precheck = Callable[[Args, Ground], Awaitable[str]]
+Attest = Callable[[Args, str], Result]
 
 
 class ActionInvalid(CountersignError):
@@ -44,6 +47,14 @@ class ActionInvalid(CountersignError):
 
 class ArgumentsInvalid(CountersignError):
     """Arguments that do not fit an action."""
+
+
+@dataclass
+class Hooks(Generic[Args, Result]):
+    """What an action may add to its handler; each is declared with the action's decorator of that name."""
+
+    precheck: Precheck[Args] | None = None
+    attested: Attest[Args, Result] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,17 @@ class Action(Generic[Args, Result]):
     """The argument that says on whose account it is, where it is on one customer's."""
     beneficiary: str | None
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
+    hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
+
+    def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
+        """Declare what is read again right before sending: a sentence why not, or an empty text when all is well."""
+        self.hooks.precheck = check
+        return check
+
+    def attested(self, attest: Attest[Args, Result]) -> Attest[Args, Result]:
+        """Declare the result where no receipt exists and a person says, with a reference, that it happened."""
+        self.hooks.attested = attest
+        return attest
 
     def parse(self, args: Mapping[str, Any]) -> Args:
         """`args` as this action's typed arguments; raises ArgumentsInvalid."""
@@ -131,7 +153,8 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
         declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
-        named = [*declared.guarded, *[each for each in (customer, beneficiary) if each], *_named_in(summary)]
+        others = [each for each in (customer, beneficiary) if each]
+        named = [*declared.guarded, *others, *_named_in(summary)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")

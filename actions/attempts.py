@@ -1,5 +1,6 @@
 """From a committed attempt to a receipt: sent once, and settled where it left none."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actions import approvals, compensation, pauses, store
+from actions import approvals, compensation, doubts, pauses, store
 from actions.connector import (
     Connector,
     Contested,
@@ -20,15 +21,18 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
+from actions.ground import Ground
 from actions.intent import IntentState
 from actions.outcome import Declined, Done, Failed, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
+from actions.policy import Rules
+from actions.records import RecordsUnavailable
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database
 from core.errors import CountersignError
 from core.ids import RunId
 from core.metrics import Metrics
-from core.outbox import refresh_cards
+from core.outbox import Conversation, refresh_cards
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +93,15 @@ class Attempts:
         database: Database,
         ask_again: Callable[[Connection, RunId], Awaitable[None]],
         *,
+        rules: Callable[[], Rules],
         clock: Clock,
         metrics: Metrics,
+        ground: Ground | None = None,
     ) -> None:
         self._database = database
         self._ask_again = ask_again
+        self._rules = rules
+        self._ground = ground
         self._clock = clock
         self._metrics = metrics
 
@@ -128,21 +136,55 @@ class Attempts:
         outbound = wish.connector.request(go.intent.record, go.intent.receiver_key)
         call = _Sending(wish.connector, outbound, self._clock, left=go.attempt.left, since=go.since)
         try:
+            if (ended := await self._look_first(wish, go)) is not None:
+                return ended
             with self._metrics.effect_seconds.labels(wish.action.name).time():
-                result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
+                result = await wish.action.handler(_typed(wish, go), call)
         except (Unreachable, WindowClosed) as error:
             return await self._end_unsent(wish, go, str(error))
         except Rejected as error:
             return await self._end_failed(wish, go, str(error))
         except StillOpen as error:
-            return Parked("delivery", go.intent.intent_id, str(error))
+            return await self._ask_again_later(wish, str(error))
         except OutcomeUnknown as error:
             log.warning("%s left no receipt: %s", wish.action.name, error)
             await self._mark_in_doubt(wish, go, str(error))
-            if isinstance(error, Contested) and wish.connector.settles is not EffectClass.OPAQUE:
-                return await self._look_up(wish, go, refused=str(error))
-            return await self._settle(wish, go)
+            contested = isinstance(error, Contested) and wish.connector.settles is not EffectClass.OPAQUE
+            return await (self._look_up(wish, go, refused=str(error)) if contested else self._settle(wish, go))
         return await self._end_done(wish, go, result)
+
+    async def _look_first(self, wish: Wish, go: Go) -> Outcome | None:
+        """How this ends without being sent, where it must not or need not be sent after all; raises Unreachable."""
+        why = await self._obstacle(wish, go)
+        found = await self._found_after_all(wish, go, why)
+        if found is not None:
+            return await self._end_done(wish, go, await wish.action.handler(_typed(wish, go), _Found(found)))
+        return await self._end_declined(wish, go, why) if why else None
+
+    async def _obstacle(self, wish: Wish, go: Go) -> str:
+        """Why this must not be sent after all, by the trusted records as they stand now; raises Unreachable."""
+        check = wish.action.hooks.precheck
+        if check is None:
+            return ""
+        if self._ground is None:
+            raise Unreachable(f"{wish.action.name} looks at records before it is sent, and there are none here.")
+        try:
+            async with asyncio.timeout(go.attempt.left.total_seconds() / 3):
+                return await check(_typed(wish, go), self._ground)
+        except (RecordsUnavailable, TimeoutError) as error:
+            raise Unreachable(str(error) or "The records did not answer in time, so nothing was sent.") from error
+
+    async def _found_after_all(self, wish: Wish, go: Go, why: str) -> Reply | None:
+        """What the receiver has on record of an earlier sending, where something speaks against sending again."""
+        if go.attempt.number == 1 or wish.connector.settles is EffectClass.OPAQUE:
+            return None
+        async with self._database.connection() as conn:
+            if not why and not await doubts.was_denied_by_a_person(conn, go.intent):
+                return None
+        try:
+            return await wish.connector.find(go.intent.record, go.intent.receiver_key)
+        except (Inconclusive, StillOpen) as error:
+            raise Unreachable(str(error)) from error
 
     async def _settle(self, wish: Wish, go: Go) -> Outcome | None:
         """An attempt started and left no receipt: find out, never try again blindly."""
@@ -151,8 +193,8 @@ class Attempts:
         if wish.connector.settles is not EffectClass.OPAQUE:
             return await self._look_up(wish, go)
         await self._wait_for_landing(go.attempt)
-        await self._mark_in_doubt(wish, go, "nobody but a person can tell whether it happened")
-        return Parked("in_doubt", go.intent.intent_id, f"{go.intent.summary}: did it happen? Only you can tell.")
+        await self._mark_in_doubt(wish, go, "nobody but a person can tell whether it happened", ask=True)
+        return Parked("in_doubt", go.intent.intent_id, f"{go.intent.summary}: did it happen? Only a person can tell.")
 
     def _may_repeat(self, connector: Connector, go: Go) -> bool:
         """True while the receiver knows our key, and for the very bytes that the attempt committed to."""
@@ -167,13 +209,13 @@ class Attempts:
         try:
             found = await wish.connector.find(go.intent.record, go.intent.receiver_key)
         except (Inconclusive, StillOpen) as error:
-            await self._mark_in_doubt(wish, go, str(error))
+            await self._mark_in_doubt(wish, go, str(error), ask=go.attempt.age > doubts.PATIENCE)
             return await self._ask_again_later(wish, f"{go.intent.summary}: finding out whether it happened")
         if found is None and refused:
             return await self._end_failed(wish, go, refused)
         if found is None:
             return await self._end_unsent(wish, go, f"{wish.connector.name} has no record of it")
-        result = await wish.action.handler(wish.action.parse(go.intent.record.args), _Found(found))
+        result = await wish.action.handler(_typed(wish, go), _Found(found))
         return await self._end_done(wish, go, result)
 
     async def _send_again(self, wish: Wish, go: Go) -> Outcome | None:
@@ -202,9 +244,9 @@ class Attempts:
         call = _Sending(wish.connector, outbound, self._clock, left=attempt.left, since=since)
         again = Go(go.intent, attempt, is_new=False, since=since)
         try:
-            result = await wish.action.handler(wish.action.parse(go.intent.record.args), call)
+            result = await wish.action.handler(_typed(wish, go), call)
         except StillOpen as error:
-            return Parked("delivery", go.intent.intent_id, str(error))
+            return await self._ask_again_later(wish, str(error))
         except (Rejected, Contested) as error:
             # It refuses the repetition; that says nothing of the first sending.
             return await self._look_up(wish, go, refused=str(error))
@@ -227,6 +269,7 @@ class Attempts:
             if not await store.end_attempt(conn, go.attempt, "done", receipt=plain):
                 return await self._as_ended(conn, wish)
             await store.move(conn, go.intent, IntentState.DONE, result=plain, outcome=text)
+            await doubts.close(conn, go.attempt)
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
             await compensation.mark_taken_back(conn, wish.caller, go.intent.intent_id)
             await self._tell(conn, wish, go, "effect.done", {"receipt": plain})
@@ -247,10 +290,24 @@ class Attempts:
             if not await store.end_attempt(conn, go.attempt, "failed", error=error):
                 return await self._as_ended(conn, wish)
             await store.move(conn, go.intent, IntentState.FAILED, outcome=error, cause="rejected_by_receiver")
+            await doubts.close(conn, go.attempt)
             await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
             await self._tell(conn, wish, go, "effect.failed", {"error": error})
         self._metrics.effects.labels(wish.action.name, "failed").inc()
         return Failed(error)
+
+    async def _end_declined(self, wish: Wish, go: Go, why: str) -> Outcome:
+        """The state it was agreed in has gone: nothing is sent, now or later."""
+        async with self._database.transaction() as conn:
+            await wish.caller.guard.fence(conn)
+            if not await store.end_attempt(conn, go.attempt, "unsent", error=why):
+                return await self._as_ended(conn, wish)
+            await store.reopen(conn, go.intent)
+            await store.move(conn, go.intent, IntentState.REFUSED, outcome=why, cause="precheck")
+            await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
+            await self._tell(conn, wish, go, "precheck.failed", {"error": why})
+        self._metrics.effects.labels(wish.action.name, "declined").inc()
+        return Declined("precheck", why)
 
     async def _end_unsent(self, wish: Wish, go: Go, why: str) -> None:
         """Nothing happened at the other side: the same approval covers the next attempt."""
@@ -260,18 +317,29 @@ class Attempts:
                 # Somebody else found that first; what they have begun since is not ours to take back.
                 return
             await store.reopen(conn, go.intent)
+            await doubts.close(conn, go.attempt)
             await self._tell(conn, wish, go, "attempt.unsent", {"error": why})
         self._metrics.effects.labels(wish.action.name, "unsent").inc()
 
-    async def _mark_in_doubt(self, wish: Wish, go: Go, why: str) -> None:
+    async def _mark_in_doubt(self, wish: Wish, go: Go, why: str, *, ask: bool = False) -> None:
+        """Write down that it left no receipt; `ask` people once nothing of it can be under way any more."""
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             first = await store.enter_doubt(conn, go.intent, go.attempt, why)
             if first:
                 await refresh_cards(conn, "approval", await approvals.last_of(conn, go.intent))
+            asked = ask and await doubts.ask(conn, go.intent, go.attempt, why, self._places(wish))
+            if first:
                 await self._tell(conn, wish, go, "effect.in_doubt", {"error": why})
+            if asked:
+                await self._tell(conn, wish, go, "doubt.asked", {"error": why})
         if first:
             self._metrics.in_doubt.labels(wish.action.name).inc()
+
+    def _places(self, wish: Wish) -> list[Conversation]:
+        own, channel = wish.caller.conversation, self._rules().policy.approvals.channel
+        elsewhere = [Conversation(own.workspace, channel)] if channel and channel != own.channel else []
+        return [own, *elsewhere]
 
     async def _ask_again_later(self, wish: Wish, text: str) -> Parked:
         async with self._database.transaction() as conn:
@@ -297,3 +365,7 @@ class Attempts:
             },
             whose=wish.caller.requester,
         )
+
+
+def _typed(wish: Wish, go: Go) -> BaseModel:
+    return wish.action.parse(go.intent.record.args)

@@ -11,6 +11,7 @@ from actions.admission import Admission
 from actions.approval import ApprovalState
 from actions.attempts import Attempts
 from actions.connector import Connector
+from actions.ground import Ground
 from actions.intent import IntentKey, Origin
 from actions.judging import Judge
 from actions.outcome import (
@@ -46,7 +47,7 @@ ASK_AGAIN = timedelta(seconds=15)
 class Gateway:
     """Performs actions: validate, decide, ask, commit the attempt, send, keep the receipt, tell."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the one door; each is named where it is made
         self,
         database: Database,
         catalogue: Catalogue,
@@ -57,6 +58,7 @@ class Gateway:
         clock: Clock,
         metrics: Metrics,
         on_audit_failure: Callable[[str], Awaitable[None]] | None = None,
+        ground: Ground | None = None,
     ) -> None:
         self._database = database
         self._rules = rules
@@ -64,9 +66,10 @@ class Gateway:
         self._on_audit_failure = on_audit_failure or _nothing_more
         self._clock = clock
         self._metrics = metrics
+        self._ground = ground
         self._wishes = Wishes(catalogue, connectors)
         self._judge = Judge(rules, metrics)
-        self._attempts = Attempts(database, self.ask_again, clock=clock, metrics=metrics)
+        self._attempts = Attempts(database, self.ask_again, rules=rules, clock=clock, metrics=metrics, ground=ground)
         self._admission = Admission(self._wishes, self._judge, rules, moment=self._attempts.moment)
 
     async def perform(

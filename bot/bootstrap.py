@@ -14,10 +14,12 @@ from actions.connector import Connector, EffectClass
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.doubts import Doubts
 from actions.edits import Edits
 from actions.errands import Errands
 from actions.gateway import Gateway
 from actions.grants import Grants
+from actions.ground import Ground
 from actions.judging import Judge
 from actions.killswitch import KillSwitch
 from actions.outcome import Wake
@@ -27,11 +29,11 @@ from actions.records import Records
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks.approval_card import answered_text, asked_text
-from bot.starting import Starting, runs_for_fires
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -110,6 +112,7 @@ class Installation:
     grants: Grants
     errands: Errands
     presence: Presence
+    doubts: Doubts
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -226,16 +229,15 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
         await dispatcher.wake(run_id, conn, at=at)
 
-    switch, gateway = _doors(ground, rules, wake, clock=clock, metrics=metrics)
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
-    approvals = Approvals(database, catalogue, rules, wake=wake, metrics=metrics, members=presence.groups.members)
+    doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(ground.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(run, guard, database, runs, gateway, catalogue, rules(), ground.records, reasoner)
+        return RunContext(run, guard, database, runs, doors.gateway, catalogue, rules(), ground.records, reasoner)
 
-    surroundings = _surroundings(gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
         clock=clock,
@@ -244,11 +246,12 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         cache=ground.cache,
         catalogue=catalogue,
         rules=rules,
-        gateway=gateway,
-        approvals=approvals,
-        questions=Questions(database, approvals, rules, asked=asked_text, answered=answered_text),
-        edits=_edits(approvals, ground, rules, wake=wake, metrics=metrics),
-        switch=switch,
+        gateway=doors.gateway,
+        approvals=doors.approvals,
+        questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
+        edits=doors.edits,
+        doubts=doors.doubts,
+        switch=doors.switch,
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
         presence=presence,
@@ -265,6 +268,43 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             clock=clock,
             metrics=metrics,
         ),
+    )
+
+
+@dataclass(frozen=True)
+class _Doors:
+    """Through which effects leave, and where people answer about them."""
+
+    switch: KillSwitch
+    gateway: Gateway
+    approvals: Approvals
+    edits: Edits
+    doubts: Doubts
+
+
+def _doors(
+    ground: _Ground,
+    rules: Callable[[], Rules],
+    runs: RunStore,
+    presence: Presence,
+    *,
+    wake: Wake,
+    clock: Clock,
+    metrics: Metrics,
+) -> _Doors:
+    database, catalogue = ground.database, ground.catalogue
+    switch, gateway = _door(ground, rules, wake, clock=clock, metrics=metrics)
+
+    async def wake_now(run_id: RunId, conn: Connection) -> None:
+        await wake(run_id, conn, None)
+
+    approvals = Approvals(database, catalogue, rules, wake=wake_now, metrics=metrics, members=presence.groups.members)
+    return _Doors(
+        switch,
+        gateway,
+        approvals,
+        _edits(approvals, ground, rules, wake=wake_now, metrics=metrics),
+        Doubts(database, catalogue, rules, gateway.preview, wake=wake_now, goes_on=runs.goes_on, metrics=metrics),
     )
 
 
@@ -288,7 +328,7 @@ def _edits(
     )
 
 
-def _doors(
+def _door(
     ground: _Ground, rules: Callable[[], Rules], wake: Wake, *, clock: Clock, metrics: Metrics
 ) -> tuple[KillSwitch, Gateway]:
     """The one door through which effects leave, and the switch that shuts it."""
@@ -308,6 +348,7 @@ def _doors(
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
+        ground=Ground(ground.records, lambda: rules().rulebook),
     )
     return switch, gateway
 

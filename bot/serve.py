@@ -14,6 +14,7 @@ from bot.autonomy import AutonomyDesk, AutonomyVerb
 from bot.bootstrap import AUTONOMY_SECONDS, EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
+from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
 from bot.pacing import Pacing
@@ -28,6 +29,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
@@ -214,6 +216,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "autonomy": shown(installation.grants.view, autonomy_card),
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
+        "doubt": shown(installation.doubts.view, doubt_card),
     }
 
 
@@ -265,6 +268,7 @@ def _further_desks(installation: Installation, people: People) -> dict[str, Desk
         "edit": EditDesk(installation.edits, people),
         "question": QuestionDesk(installation.questions, people),
         "errand": ErrandDesk(installation.errands, people),
+        "doubt": DoubtDesk(installation.doubts, people),
     }
 
 

@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     )
     """The version of looser rules that may be in force without two admins agreeing in Slack."""
 
-    sandbox_settles: Literal["keyed", "probeable"] = Field("keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES")
+    sandbox_settles: Literal["keyed", "probeable", "opaque"] = Field(
+        "keyed", validation_alias="COUNTERSIGN_SANDBOX_SETTLES"
+    )
     """Whether the sandbox systems' contract says that they honour idempotency keys."""
 
     post_seconds: float = Field(1, gt=0, validation_alias="COUNTERSIGN_POST_SECONDS")
@@ -174,7 +176,7 @@ _WANTED = {
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
     "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
     "COUNTERSIGN_ACCEPT_LOOSER_RULES": "has to be the version that `countersign policy check` prints",
-    "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed or probeable",
+    "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed, probeable or opaque",
     "COUNTERSIGN_MODEL_PRICES": 'has to be JSON such as {"gpt-4o-mini": [0.15, 0.60]}',
 }
 

@@ -48,6 +48,12 @@ async def post_message(args: Message, call: Call) -> Posted:
     return Posted(channel=reply["channel"], ts=reply["ts"])
 
 
+@post_message.attested
+def message_found(args: Message, reference: str) -> Posted:
+    """What a person's word gives where Slack left no receipt."""
+    return Posted(channel=args.channel, ts=reference)
+
+
 @post_message.compensation(post_message, within=timedelta(days=30))
 def say_it_is_taken_back(args: Message, done: Posted) -> Message:
     """A follow-up where the message stands: deleting it would only hide from late-comers what others have read."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.action import Call, Effect, action
+from actions.ground import Ground
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -55,6 +56,27 @@ async def update_order(args: OrderReturn, call: Call) -> OrderUpdated:
     return OrderUpdated(order_id=order["order_id"], status=order["status"], return_id=reply["return_id"])
 
 
+@update_order.precheck
+async def still_returnable(args: OrderReturn, ground: Ground) -> str:
+    """The order may have moved on between the approval and the sending."""
+    order = await ground.records.order(args.order_id)
+    if order is None:
+        return f"The shop has no order {args.order_id} any more, so nothing was sent."
+    if order.in_return is not None:
+        return f"{args.order_id} has been put in return meanwhile, so nothing was sent."
+    returns = ground.rulebook.returns
+    statuses = [] if returns is None else returns.delivered_only.statuses
+    if order.status not in statuses:
+        return f"{args.order_id} is “{order.status}” by now, which cannot be returned, so nothing was sent."
+    return ""
+
+
+@update_order.attested
+def return_found(args: OrderReturn, reference: str) -> OrderUpdated:
+    """What a person's word gives where the shop left no receipt."""
+    return OrderUpdated(order_id=args.order_id, status="return requested", return_id=reference)
+
+
 class ReturnMade(BaseModel):
     """One return that the shop has recorded."""
 
@@ -97,3 +119,9 @@ def take_back_return(args: OrderReturn, done: OrderUpdated) -> ReturnMade:
 BY_HAND = update_order.by_hand(
     "In the shop, set order {order_id} back to how it was before the return: {item_ids} do not come back after all."
 )
+
+
+@restore_order.attested
+def restore_found(args: ReturnMade, reference: str) -> OrderRestored:
+    """What a person's word gives where the shop left no receipt."""
+    return OrderRestored(order_id=args.order_id, status="delivered", restore_id=reference)

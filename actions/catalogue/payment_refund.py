@@ -60,6 +60,12 @@ async def refund_payment(args: Refund, call: Call) -> Refunded:
     )
 
 
+@refund_payment.attested
+def refund_found(args: Refund, reference: str) -> Refunded:
+    """What a person's word gives where the provider left no receipt."""
+    return Refunded(refund_id=reference, amount=args.amount, payment_method_id=args.payment_method_id)
+
+
 # No compensation: money that is back with a customer comes again only if they pay, which is theirs to decide.
 BY_HAND = refund_payment.by_hand(
     "Ask the customer of order {order_id} to pay {amount} again: the refund to {payment_method_id} is with them and "

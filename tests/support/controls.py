@@ -62,7 +62,14 @@ class ForgetfulGateway(Gateway):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._attempts = ForgetfulAttempts(self._database, self.ask_again, clock=self._clock, metrics=self._metrics)
+        self._attempts = ForgetfulAttempts(
+            self._database,
+            self.ask_again,
+            rules=self._rules,
+            clock=self._clock,
+            metrics=self._metrics,
+            ground=self._ground,
+        )
 
 
 class UnwatchedSending(_Sending):  # pyright: ignore[reportPrivateUsage]

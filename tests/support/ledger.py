@@ -25,6 +25,7 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
+from actions.doubts import Doubts
 from actions.edits import Edits
 from actions.gateway import Gateway
 from actions.intent import Origin, Record, TrustLabel
@@ -239,6 +240,7 @@ class House:
     approvals: Approvals
     edits: Edits
     questions: Questions
+    doubts: Doubts
     metrics: Metrics
     woken: list[tuple[str, datetime | None]]
     rules: Rules
@@ -412,11 +414,13 @@ def a_house(
 
     connectors = {outside.name: outside}
     approvals = Approvals(database, catalogue, now_in_force, wake=wake, metrics=metrics)
+    gateway = Gateway(database, catalogue, connectors, now_in_force, wake=wake, clock=clock, metrics=metrics)
+    goes_on = RunStore(database).goes_on
     house = House(
         database,
         outside,
         clock,
-        Gateway(database, catalogue, connectors, now_in_force, wake=wake, clock=clock, metrics=metrics),
+        gateway,
         approvals,
         Edits(
             database,
@@ -429,6 +433,7 @@ def a_house(
             metrics=metrics,
         ),
         Questions(database, approvals, now_in_force, asked=asked_text, answered=answered_text),
+        Doubts(database, catalogue, now_in_force, gateway.preview, wake=wake, goes_on=goes_on, metrics=metrics),
         metrics,
         woken,
         rules_of(*(rules or (allow(), ask()))),

@@ -63,7 +63,7 @@ def test_half_a_workspace_is_refused_by_the_name_of_what_is_missing(read, missin
         ("COUNTERSIGN_COMMAND", "/Team"),
         ("COUNTERSIGN_WINDOW_SECONDS", "0"),
         ("COUNTERSIGN_POLL_SECONDS", "-1"),
-        ("COUNTERSIGN_SANDBOX_SETTLES", "opaque"),
+        ("COUNTERSIGN_SANDBOX_SETTLES", "sometimes"),
         ("COUNTERSIGN_MODEL_PRICES", "cheap"),
     ],
 )

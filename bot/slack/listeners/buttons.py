@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from actions.approval import ApprovalView
 from bot.delivery import Delivery, Sender
 from bot.pointer import Pointer
-from bot.slack.blocks import approval_card
+from bot.slack.blocks import approval_card, doubt_card
 from bot.slack.payload import Body, part, text
 
 LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
@@ -19,6 +19,7 @@ LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
 FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     approval_card.REJECT: approval_card.reject_view,
     approval_card.ASK: approval_card.ask_view,
+    doubt_card.HAPPENED: doubt_card.reference_view,
 }
 #: Buttons whose click is no answer by itself.
 OPENING = frozenset({*FORMS, approval_card.DETAILS, approval_card.PAGE, approval_card.EDIT})

@@ -62,6 +62,23 @@ def read(body: dict[str, Any]) -> Delivery | None:
     return listeners.read(body, BOT)
 
 
+@pytest.mark.parametrize(("pressed", "is_an_answer"), [("absent", True), ("looking", True), ("happened", False)])
+def test_a_doubt_is_answered_by_its_buttons_but_for_the_one_that_asks_for_a_reference(
+    pressed: str, is_an_answer: bool
+) -> None:
+    delivery = read(click(f"doubt.{pressed}"))
+    assert (delivery is not None) is is_an_answer
+    assert delivery is None or (delivery.press, delivery.value) == (f"doubt.{pressed}", "apr_1.1.0123456789abcdef")
+
+
+def test_the_reference_of_what_happened_is_read_from_its_modal() -> None:
+    body = submission("doubt.happened", "dbt_1.1.0123456789abcdef C0RETURNS 5.1")
+    body["view"]["state"]["values"] = {"reference": {"reference.text": {"value": " re_1 "}}}
+    delivery = read(body)
+    assert delivery is not None
+    assert (delivery.press, delivery.text, delivery.value) == ("doubt.happened", "re_1", "dbt_1.1.0123456789abcdef")
+
+
 def test_a_mention_at_the_top_opens_a_thread_under_itself() -> None:
     assert read(event()) == Delivery(
         delivery_id="event:Ev1",

@@ -1,4 +1,4 @@
-"""A due fire of a schedule becomes a run, in the scheduler's own transaction, or a reason why not."""
+"""A fire of a schedule becomes a run, at most one, if its owner may still start it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Starting:
 
 
 def runs_for_fires(given: Starting) -> Runs:
-    """What the scheduler is given: how a fire starts its run, and whether an earlier one goes on."""
+    """How a fire starts its run, at most one."""
 
     async def start(conn: Connection, fire: Fire) -> str:
         workflow = _startable(given, fire)
