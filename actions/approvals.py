@@ -21,11 +21,12 @@ from actions.approval import (
     state_after,
 )
 from actions.approval_views import may_still_answer, read_rows, view_of
-from actions.chain import Chain
+from actions.chain import Chain, Circle
 from actions.circle import Circles, Groups, Members, nobody_known
 from actions.escalation import Escalation, asked_of, chain_for
 from actions.intent import Intent
 from actions.policy import Decision, Rules
+from actions.team import Approvers
 from actions.withdrawal import supersede_asked
 from core import audit
 from core.db import Connection, Database, Row, jsonb
@@ -208,11 +209,14 @@ class Approvals:
         row = await _lock(conn, click.approval_id)
         if row is None:
             return await self._unknown(conn, click)
-        circle = await self._circles.around(conn, await self._circles.groups(asked_of(row), fresh=True))
-        approval = replace(self._open(row), votes={}, stood_in_for={}, circle=circle)
+        approval = replace(self._open(row), votes={}, stood_in_for={}, circle=await self.around(conn, asked_of(row)))
         # How much they have decided counts for nothing here: a change is a second thought by itself.
         refusal = refusal_of(replace(click, confirmed=True), standing, self._rules().team, approval)
         return None if refusal is None else await self._refuse(conn, click, row, refusal)
+
+    async def around(self, conn: Connection, asked: Sequence[Approvers]) -> Circle:
+        """Who is around what is put to `asked`, with Slack asked anew who is in a group."""
+        return await self._circles.around(conn, await self._circles.groups(asked, fresh=True))
 
     async def _unknown(self, conn: Connection, click: Click) -> Answer:
         await audit.append(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from actions import approvals, store
+from actions import approvals, grants, store
 from actions.action import Catalogue, Compensation
 from actions.intent import FOLLOWS, IntentKey, IntentState, Record
 from actions.outcome import Caller
@@ -16,6 +16,8 @@ from core.outbox import refresh_cards
 
 #: The step under which a run tells its conversation how it ended: an undoing tells the same people itself.
 REPORT = "report"
+
+_REVERSED = "what it did was taken back"
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ async def mark_taken_back(conn: Connection, caller: Caller, by: IntentId) -> Non
     found = await store.lock_intent(conn, IntentKey(RunId(row["run_id"]), row["step"]))
     assert found is not None
     await refresh_cards(conn, "approval", await approvals.last_of(conn, found.intent))
+    ended = await grants.take_back(conn, caller.workspace, row["action"], _REVERSED)
     await audit.append(
         conn,
         caller.workspace,
@@ -129,3 +132,4 @@ async def mark_taken_back(conn: Connection, caller: Caller, by: IntentId) -> Non
         subject={**dict(row), "intent_id": caller.compensates},
         detail={"by": by, "undone_by_run": caller.run_id},
     )
+    await grants.tell_taken_back(conn, caller.workspace, ended, _REVERSED)

@@ -8,6 +8,7 @@ from actions import approvals, history, store
 from actions.action import ArgumentsInvalid, Catalogue
 from actions.approval import Answer, ApprovalState, Click, Standing, beneficiary_of, state_after
 from actions.approvals import Approvals
+from actions.chain import answerers
 from actions.connector import Rejected
 from actions.forms import Field, Filled, Typed, form_of, read
 from actions.history import Verdicts
@@ -182,7 +183,8 @@ class Edits:
 
     async def _take_effect(self, conn: Connection, click: Click, found: _Found, proposal: _Proposal) -> Answer:
         approvers = proposal.decision.approvers or approvals.ADMINS
-        counts, others = self._voices(click, found, proposal, approvers)
+        place, others = await self._voices(conn, click, found, proposal, approvers=approvers)
+        counts = place is not None
         if not counts and others < approvers.quorum:
             text = (
                 "You changed where this goes or raised its amount, so somebody else must agree, and there is nobody"
@@ -202,8 +204,8 @@ class Edits:
             in_place_of=click.approval_id if settled else None,
         )
         await _end_old(conn, click)
-        if counts:
-            await _vote(conn, click, approval_id, settled=settled)
+        if place is not None:
+            await _vote(conn, click, approval_id, place=place, settled=settled)
         await self._wake(intent.key.run_id, conn)
         for shown in (click.approval_id, approval_id):
             await refresh_cards(conn, "approval", shown)
@@ -212,14 +214,18 @@ class Edits:
         changes = "; ".join(map(str, proposal.filled.changes))
         return Answer(True, self._said(changes, approvers, counts=counts, settled=settled), state)
 
-    def _voices(self, click: Click, found: _Found, proposal: _Proposal, approvers: Approvers) -> tuple[bool, int]:
-        """Whether the editor's own word counts as one, and how many others could agree."""
+    async def _voices(
+        self, conn: Connection, click: Click, found: _Found, proposal: _Proposal, *, approvers: Approvers
+    ) -> tuple[str | None, int]:
+        """Whose right the editor's own word uses, None where it counts for nothing; and how many others could agree."""
         team, wish = self._rules().team, proposal.wish
-        eligible = team.eligible(approvers)
-        kept_out = {found.row["requester"], beneficiary_of(wish.action, wish.revision.record.args)}
-        entitled = [each for each in eligible if team.solo or each not in kept_out]
-        counts = click.user_id in entitled and not proposal.authored
-        return counts, len([each for each in entitled if each != click.user_id])
+        beneficiary = beneficiary_of(wish.action, wish.revision.record.args)
+        kept_out = {each for each in (found.row["requester"], beneficiary) if each}
+        circle = await self._approvals.around(conn, (approvers,))
+        rights = answerers(team, (approvers,), kept_out, circle).in_place_of
+        place = None if proposal.authored else rights.get(click.user_id)
+        others = {right for person, right in rights.items() if person != click.user_id and right != place}
+        return place, len(others)
 
     async def _revise(self, conn: Connection, click: Click, found: _Found, proposal: _Proposal) -> Intent:
         changes = [(each.label, each.before, each.after) for each in proposal.filled.changes]
@@ -357,10 +363,12 @@ async def _end_old(conn: Connection, click: Click) -> None:
     )
 
 
-async def _vote(conn: Connection, click: Click, approval_id: str, *, settled: bool) -> None:
+async def _vote(conn: Connection, click: Click, approval_id: str, *, place: str, settled: bool) -> None:
+    in_place_of = None if place == click.user_id else place
     await conn.execute(
-        "insert into actions.vote (approval_id, person, verdict, delivery_id) values (%s, %s, 'approve', %s)",
-        (approval_id, click.user_id, click.delivery_id),
+        "insert into actions.vote (approval_id, person, verdict, delivery_id, in_place_of)"
+        " values (%s, %s, 'approve', %s, %s)",
+        (approval_id, click.user_id, click.delivery_id, in_place_of),
     )
     if settled:
         await conn.execute(

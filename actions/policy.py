@@ -82,6 +82,8 @@ class ApprovalDefaults(ChainDefaults):
     expires_in: Duration = _USUAL_EXPIRY
     channel: ChannelId | None = None
     """The channel that sees every approval card besides the conversation."""
+    batch_up_to: Amount | None = None
+    """The largest amount that may be approved together with others by one press."""
 
 
 class Before(BaseModel):
@@ -192,6 +194,10 @@ class Policy(BaseModel):
                 if limit.currency != self.base_currency:
                     reason = f"{limit} is not in the base currency. Write the limit in {self.base_currency}."
                     raise misplaced(reason, "rules", position, "when", *place)
+        most = self.approvals.batch_up_to
+        if most is not None and (most.currency != self.base_currency or most.minor <= 0):
+            reason = f"{most} is not an amount above zero in the base currency. Write it in {self.base_currency}."
+            raise misplaced(reason, "approvals", "batch_up_to")
         if self.base_currency in self.rates:
             raise misplaced(f"{self.base_currency} is the base currency and needs no rate. Remove it.", "rates")
         return self

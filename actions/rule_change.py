@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from actions.escalation import chain_for
 from actions.policy import UNTRUSTED, Considered, Decision, Policy, Rules, Verdict, decide
 from actions.rule import Rule
 from actions.rule_grid import points_for
@@ -129,7 +131,7 @@ def _of_settings(old: Policy, new: Policy) -> Iterator[Difference]:
 def _others(policy: Policy) -> Mapping[str, Any]:
     plain = policy.model_dump(mode="json")
     approvals = {f"approvals: {name}": value for name, value in plain["approvals"].items()}
-    decided = {"approvals: expires_in", "approvals: channel"}
+    decided = {"approvals: expires_in", "approvals: channel", "approvals: remind_after"}
     return {
         **{name: value for name, value in plain.items() if name not in _COMPARED},
         **{name: value for name, value in approvals.items() if name not in decided},
@@ -147,10 +149,12 @@ def _of_action(old: Rules, new: Rules, action: str) -> Iterator[Difference]:
     found: dict[Difference, None] = {}
     for considered in points:
         before, after = decide(old.policy, considered, ""), decide(new.policy, considered, "")
-        difference = _of_decisions(before, after, old.team, new.team)
-        if difference is not None and not _asks_anyway(old.policy, new.policy, considered, before):
-            text = f"{action}: {difference.text}"
-            found.setdefault(Difference(difference.kind, text))
+        if _asks_anyway(old.policy, new.policy, considered, before):
+            continue
+        at_first = _of_decisions(before, after, old.team, new.team)
+        for difference in (at_first, _of_later(old, before, new, after)):
+            if difference is not None:
+                found.setdefault(Difference(difference.kind, f"{action}: {difference.text}"))
     for kind in (Kind.LOOSENED, Kind.TIGHTENED):
         yield from [difference for difference in found if difference.kind is kind][:_MOST_SAID]
 
@@ -197,10 +201,41 @@ def _of_decisions(old: Decision, new: Decision, before: Team, after: Team) -> Di
     return None
 
 
+def _of_later(old: Rules, before: Decision, new: Rules, after: Decision) -> Difference | None:
+    """How those who may answer once nobody did compare, and how soon they may."""
+    if before.verdict is not Verdict.REQUIRE_APPROVAL or after.verdict is not Verdict.REQUIRE_APPROVAL:
+        return None
+    had, has = _openings(old, before), _openings(new, after)
+    for kind, one, team, other, others in (
+        (Kind.LOOSENED, has, new.team, had, old.team),
+        (Kind.TIGHTENED, had, old.team, has, new.team),
+    ):
+        for place, (wait, asked) in enumerate(one):
+            reached = [each for when, each in other[: place + 1] if when <= wait]
+            if not _people(asked, team) <= set[str]().union(*(_people(each, others, asked) for each in reached)):
+                may = "may" if kind is Kind.LOOSENED else "could"
+                return Difference(kind, f"{team.describe(asked)} {may} answer when nobody has for {wait}")
+    return None
+
+
+def _openings(rules: Rules, decision: Decision) -> list[tuple[timedelta, Approvers]]:
+    """Everybody whom an approval is put to, each after how long, in the order in which they are asked."""
+    chain = chain_for(rules, decision)
+    steps = ((chain.escalate_after, chain.escalate_to), (chain.fallback_after, chain.fallback_to))
+    first = decision.approvers or Approvers(role="admin")
+    return [(timedelta(0), first), *((when, whom) for when, whom in steps if when is not None and whom is not None)]
+
+
+def _people(asked: Approvers, team: Team, within: Approvers | None = None) -> set[str]:
+    """Who has the role and tier that `asked` wants; nobody where it wants a group that `within` does not."""
+    if within is not None and asked.group not in (None, within.group):
+        return set()
+    return set(team.eligible(asked.model_copy(update={"group": None})))
+
+
 def _entitled(decision: Decision, team: Team) -> set[str]:
     # Who is in a group only Slack knows: the role and the tier are compared here, the groups by name.
-    approvers = decision.approvers or Approvers(role="admin")
-    return set(team.eligible(approvers.model_copy(update={"group": None})))
+    return _people(decision.approvers or Approvers(role="admin"), team)
 
 
 def _words(decision: Decision, team: Team) -> str:

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from actions.absence import Absences
 from actions.action import Catalogue
 from actions.approvals import Approvals
+from actions.batches import Batches
 from actions.connector import Connector, EffectClass
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
@@ -33,6 +34,7 @@ from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
+from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
@@ -74,6 +76,8 @@ WORKFLOWS: Sequence[Workflow] = (RETURNS,)
 
 #: How often it is looked whether people could be asked less.
 AUTONOMY_SECONDS = 600.0
+#: How often it is looked what can be approved together.
+BATCH_SECONDS = 1.0
 #: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
@@ -106,6 +110,7 @@ class Installation:
     rules: RulesKeeper
     gateway: Gateway
     approvals: Approvals
+    batches: Batches
     edits: Edits
     switch: KillSwitch
     questions: Questions
@@ -252,6 +257,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         edits=doors.edits,
         doubts=doors.doubts,
         switch=doors.switch,
+        batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
         presence=presence,

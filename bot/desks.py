@@ -24,7 +24,7 @@ from bot.commands import (
     parse,
 )
 from bot.delivery import Delivery
-from bot.intake import Desk, Effect
+from bot.intake import Desk, Effect, answer
 from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
@@ -39,6 +39,10 @@ from core.outbox import Conversation, owe_ephemeral
 
 #: The name of the workflow a sentence means, or None when nobody can tell.
 ChooseWorkflow = Callable[[str], Awaitable[str | None]]
+
+Owe = Callable[[Connection], Awaitable[None]]
+#: What is owed besides to whoever asks what waits for them: lists with one button, where several of one kind wait.
+Offers = Callable[[Delivery], Awaitable[Owe]]
 
 _LATEST = 10
 
@@ -87,6 +91,7 @@ class CommandDesk:
         choose_workflow: ChooseWorkflow,
         command: str,
         verbs: Mapping[str, Verb] | None = None,
+        offers: Offers | None = None,
     ) -> None:
         self._runs = runs
         self._schedules = schedules
@@ -94,6 +99,7 @@ class CommandDesk:
         self._switch = switch
         self._choose_workflow = choose_workflow
         self._command = command
+        self._offers = offers
         self._verbs = dict(verbs or {})
         self._usages = USAGE | {name: verb.usage for name, verb in self._verbs.items()}
 
@@ -146,9 +152,23 @@ class CommandDesk:
             case ListSchedules():
                 return await self._schedules.list_all(delivery)
             case ShowApprovals():
-                return say(answers.waiting_for_you(await self._decisions.waiting_for(delivery.sender.user_id)))
+                waiting = await self._decisions.waiting_for(delivery.sender.user_id)
+                return await self._waiting(delivery, answers.waiting_for_you(waiting))
             case _:
                 return say(self._explain(ShowHelp()))
+
+    async def _waiting(self, delivery: Delivery, text: str) -> Effect:
+        # In a thread everybody would see the one button; the list is for one person.
+        owe = None if self._offers is None or delivery.kind == "event" else await self._offers(delivery)
+
+        async def tell(conn: Connection) -> str:
+            if owe is None:
+                return text
+            await answer(conn, delivery, text)
+            await owe(conn)
+            return ""
+
+        return tell
 
     async def _ask(self, delivery: Delivery, text: str) -> Effect:
         workflow = await self._choose_workflow(text)
@@ -177,8 +197,8 @@ class ClickDesk:
             return await other.consider(delivery)
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
-        answer = await self._decisions.decide(click_of(delivery), standing)
-        return _ask_twice(delivery, answer.text) if answer.refusal == WORN_OUT else say(answer.text)
+        decided = await self._decisions.decide(click_of(delivery), standing)
+        return _ask_twice(delivery, decided.text) if decided.refusal == WORN_OUT else say(decided.text)
 
 
 def _ask_twice(delivery: Delivery, text: str) -> Effect:

@@ -11,7 +11,15 @@ from typing import Any
 from actions.team import Team
 from bot.answering import AwaitedReplies, EditDesk, QuestionDesk
 from bot.autonomy import AutonomyDesk, AutonomyVerb
-from bot.bootstrap import AUTONOMY_SECONDS, EXPIRY_SECONDS, WATCH_SECONDS, Installation, open_installation
+from bot.batches import BatchDesk, offers_of, render_batch
+from bot.bootstrap import (
+    AUTONOMY_SECONDS,
+    BATCH_SECONDS,
+    EXPIRY_SECONDS,
+    WATCH_SECONDS,
+    Installation,
+    open_installation,
+)
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
@@ -176,6 +184,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
     return [
         (installation.approvals.act_due, EXPIRY_SECONDS),
+        (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
     ]
@@ -213,6 +222,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "run": shown(run, run_card),
         "approval": shown(installation.approvals.view, approval_card),
         "reminder": reminders(installation.approvals.view),
+        "batch": render_batch(installation.batches, installation.runs.get),
         "autonomy": shown(installation.grants.view, autonomy_card),
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
@@ -248,6 +258,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         SwitchDesk(installation.switch, team, names_of(installation.catalogue, installation.workflows.names())),
         choose_workflow=installation.choose_workflow,
         command=settings.command,
+        offers=offers_of(installation.batches),
         verbs={
             "autonomy": AutonomyVerb(installation.grants, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
@@ -255,14 +266,17 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             **presence_verbs(presence, settings.command),
         },
     )
-    others = {**_further_desks(installation, people), "reopen": presence}
+    others = {**_further_desks(installation, runs, people), "reopen": presence}
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 
-def _further_desks(installation: Installation, people: People) -> dict[str, Desk]:
+def _further_desks(installation: Installation, runs: RunDesk, people: People) -> dict[str, Desk]:
     """One desk for each kind of card that has more than an approval's and a run's own buttons."""
+    together = BatchDesk(installation.batches, installation.approvals, runs, people)
     return {
+        "batch": together,
+        "plan": together,
         "autonomy": AutonomyDesk(installation.grants, people),
         "rules": RulesDesk(installation.rules, people),
         "edit": EditDesk(installation.edits, people),

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
 from tests.support.asking import Orders, rows, told, told_at_click
-from tests.support.company import ADA, BEN, RITA, Company, Json, open_company
+from tests.support.company import ADA, BEN, RITA, Company, open_company
+from tests.support.undoing import errand_card, order_of, restores_of, returned, run_of, state_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,54 +25,6 @@ async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Co
 def orders() -> Orders:
     """Orders that no other test here uses."""
     return Orders()
-
-
-async def order_of(company: Company, order_id: str) -> Json:
-    """The order as the shop has it."""
-    async with company.http.get(f"{company.sandbox}/shop/orders/{quote(order_id, safe='')}") as answer:
-        return (await answer.json())["order"]
-
-
-async def restores_of(company: Company, order_id: str) -> list[Json]:
-    """How often the shop restored the order."""
-    async with company.http.get(f"{company.sandbox}/shop/log") as answer:
-        return [each for each in (await answer.json())["restores"] if each["order_id"] == order_id]
-
-
-async def returned(company: Company, orders: Orders) -> tuple[str, str]:
-    """An order that was returned and refunded, and the run that did it."""
-    order_id = orders.take(at_most=5_000)
-    assert await company.command(RITA, f"run returns {order_id} everything because it did not fit") == {"ok": True}
-    await company.run_card(containing=order_id, state="✅ done")
-    return order_id, await run_of(company, order_id)
-
-
-async def run_of(company: Company, text: str, workflow: str = "returns") -> str:
-    """The id of the run of this workflow that speaks of `text`."""
-    found = [row for row in await rows(company, "runs") if row["workflow"] == workflow and text in str(row)]
-    return found[0]["run_id"]
-
-
-async def errand_card(company: Company, order_id: str, *, state: str = "Needs a person") -> Json:
-    """The card that tells a person what to put right about this order."""
-    run = await company.run_card(containing=order_id)
-
-    async def look() -> Json | None:
-        thread = await company.messages(thread=run["ts"])
-        found = [each for each in thread if state in each["text"] and "It was done:" in each["text"]]
-        return {**found[0], "channel": run["channel"]} if found else None
-
-    return await company.until(look, f"an errand about {order_id} says {state!r}")
-
-
-async def state_of(company: Company, run_id: str, wanted: str) -> Json:
-    """The run, once it stands in that state."""
-
-    async def look() -> Json | None:
-        found = [row for row in await rows(company, "runs") if row["run_id"] == run_id]
-        return found[0] if found and found[0]["state"] == wanted else None
-
-    return await company.until(look, f"{run_id} is {wanted}")
 
 
 async def test_a_done_return_is_undone_once_and_the_refund_is_left_to_a_person(

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, async_playwright, expect
 
+from tests.support.asking import Orders
 from tests.support.chromium import ChromiumMissing, find_chromium
 from tests.support.company import BEN, RITA, Company, open_company
 
@@ -212,6 +213,36 @@ async def test_an_approver_lowers_an_amount_on_a_phone_and_reads_what_was_change
         await picture(page, "edit-done.png")
         (refund,) = await refunds_of(company, "#W1006")
         assert refund["amount_minor"] == 5100
+
+
+async def test_an_approver_reads_a_batch_and_approves_all_of_it_on_a_phone(browser: Browser, company: Company) -> None:
+    orders = Orders()
+    taken = [orders.take(above=10_000, at_most=40_000) for _ in range(3)]
+    for order in taken:
+        await company.command(RITA, f"run returns {order} everything because it did not fit", channel="C0GENERAL")
+        await company.run_card(containing=order, state="waiting", channel="C0GENERAL")
+    async with looking(browser, company, **PHONE) as page:
+        await page.get_by_role("button", name="Show channels").tap()
+        await act_as(page, BEN)
+        await page.get_by_role("button", name="Show channels, something is new").tap()
+        await page.get_by_role("button", name="approvals Unread").tap()
+        card = page.locator("#timeline article").filter(has_text="Approve all 3")
+        for order in taken:
+            await expect(card).to_contain_text(order)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await card.get_by_role("heading").scroll_into_view_if_needed()
+        await picture(page, "batch.png")
+        await card.get_by_role("button", name="Approve all 3").tap()
+        sure = page.get_by_role("dialog")
+        await expect(sure).to_contain_text("3 × payment.refund")
+        await picture(page, "batch-sure.png")
+        await sure.get_by_role("button", name="Approve").tap()
+        ended = page.locator("#timeline article").filter(has_text="Decided: 3")
+        await expect(ended.get_by_text("Approved by @ben · done")).to_have_count(3)
+        await ended.get_by_role("heading").scroll_into_view_if_needed()
+        await picture(page, "batch-done.png")
+        for order in taken:
+            assert len(await refunds_of(company, order)) == 1
 
 
 # What people do

@@ -1,19 +1,38 @@
 """Asking less is suggested from what people decided, granted by an admin, and over with the first trouble."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from actions.action import Call, Catalogue, Effect, action
 from actions.approval import Click
+from actions.catalogue.payment_refund import Refund, Refunded, refund_payment
 from actions.grants import Grants
 from actions.outcome import Done, Parked
 from core.db import Database
 from tests.support.company import ADA, BEN, CLEO
-from tests.support.ledger import TEAM, House, a_house, allow, ask, rules_of, standing
+from tests.support.ledger import ENDORSED, TEAM, House, a_house, a_refund, allow, ask, rules_of, standing
 
 pytest_plugins = ["tests.support.migrated"]
 
 AUTONOMY = {"after": 5, "over": "7d", "up_to": "100 USD"}
+RECHARGES = {"id": "recharge", "because": "It only takes back.", "action": "payment.recharge", "verdict": "allow"}
+
+
+def reversible() -> Catalogue:
+    """Refunds that another action takes back."""
+
+    @action("payment.recharge", connector="payments", effect=Effect.IRREVERSIBLE, summary="Recharge {amount}")
+    async def recharge(args: Refund, call: Call) -> Refunded:
+        reply = await call.send()
+        return Refunded(refund_id=reply["refund"]["refund_id"], amount=args.amount, payment_method_id="card_1")
+
+    @refund_payment.compensation(recharge, within=timedelta(days=1))
+    def take_back(args: Refund, done: Refunded) -> Refund:
+        return args
+
+    return Catalogue({each.name: each for each in (refund_payment, recharge)}, [take_back])
 
 
 @pytest.fixture
@@ -71,6 +90,29 @@ async def test_one_rejection_takes_it_back_at_once_and_what_was_before_counts_no
     assert await grants.open() == []
     assert await grants.look() == 0
     assert "autonomy.taken_back" in await house.events()
+
+
+async def test_what_is_taken_back_ends_it_for_the_action_that_had_done_it(
+    installation_database: Database,
+) -> None:
+    house = a_house(installation_database, catalogue=reversible())
+    house.rules = rules_of(allow("50 USD"), ask("50 USD"), RECHARGES, autonomy=AUTONOMY)
+    grants = Grants(house.database, lambda: house.rules)
+    await say_yes(house, times=5)
+    await grants.look()
+    await press(grants, "grant", by=ADA)
+    done = await house.caller()
+    assert isinstance(await house.refund(done, "80 USD"), Done)
+
+    undoing = await house.caller()
+    taking_back = replace(undoing, compensates=(await house.intent(done))["intent_id"], is_compensation=True)
+    args, origins = a_refund("80 USD"), ENDORSED
+    for _ in range(2):
+        await house.gateway.perform("payment.recharge", args, step="comp", caller=taking_back, origins=origins)
+    assert (await house.intent(done))["state"] == "compensated"
+    assert await grants.open() == []
+    assert (await house.events()).count("autonomy.taken_back") == 1
+    assert isinstance(await house.refund(await house.caller(), "80 USD"), Parked)
 
 
 async def test_an_admin_takes_it_back_and_a_second_press_changes_nothing(house: House, grants: Grants) -> None:

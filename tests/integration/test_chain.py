@@ -263,7 +263,7 @@ class Slack:
 
 def grouped(house, slack, group="S1"):
     house.rules = rules_of(ask(group=group), team=a_team(people=MORE, groups={group: "Finance"}))
-    house.approvals = replace_members(house, slack)
+    house.approvals = house.edits._approvals = replace_members(house, slack)
     return house
 
 
@@ -303,6 +303,37 @@ async def test_when_slack_cannot_say_who_is_in_the_group_nobody_decides(house):
     answer = await house.answer(approval_id, by=CLEO)
     assert (answer.decided, answer.refusal) == (False, "unverified")
     assert "Finance" in answer.text
+
+
+async def test_a_member_of_the_group_changes_and_approves_and_nobody_else_does(house):
+    slack = Slack(CLEO)
+    grouped(house, slack)
+    caller = await house.caller()
+    asked = await house.asked(caller)
+    assert (await house.edit(asked, by=DORA, amount="90 USD")).refusal == "not_entitled"
+    assert (await house.edit(asked, by=CLEO, amount="90 USD")).state == "approved"
+    assert isinstance(await house.refund(caller, "100 USD"), Done)
+
+
+async def test_what_a_group_member_chose_anew_waits_for_another_member_if_there_is_one(house):
+    slack = Slack(CLEO)
+    grouped(house, slack)
+    asked = await house.asked(await house.caller())
+    assert (await house.edit(asked, by=CLEO, payment_method_id="card_2")).refusal == "nobody_else"
+    slack.people = [CLEO, DORA]
+    assert (await house.edit(asked, by=CLEO, payment_method_id="card_2")).decided
+
+
+async def test_a_delegate_changes_and_approves_in_the_absent_ones_place_and_that_right_is_used(house):
+    house.rules = chained(approvers={"people": [BEN, DORA], "quorum": 2})
+    await leave(house, BEN, CLEO)
+    caller = await house.caller()
+    answer = await house.edit(await house.asked(caller), by=CLEO, amount="90 USD")
+    assert (answer.decided, answer.state) == (True, "pending")
+    newest = await house.newest(caller)
+    assert (await house.approvals.view(newest)).stood_in_for == {CLEO: BEN}
+    assert (await house.answer(newest, by=BEN)).refusal == "already_voted"
+    assert (await house.answer(newest, by=DORA)).state == "approved"
 
 
 # -- expired, parked, asked again ----------------------------------------------------------------------------------

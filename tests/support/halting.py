@@ -12,16 +12,23 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
+import actions.compensation
 import bot.bootstrap
 import bot.cli
 import bot.up
+import graphs.undo
 from actions.approval import Click
 from actions.approvals import Approvals
+from actions.compensation import Deed
 from actions.connector import Outbound
 from actions.connectors.payments import PaymentsConnector
+from actions.connectors.shop import ShopConnector
 from actions.gateway import Gateway
+from actions.outcome import Caller
 from bot.channel import Message, Place
 from bot.delivery import Delivery
 from bot.intake import Intake
@@ -29,9 +36,11 @@ from bot.local.child import Child
 from bot.slack.channel import SlackChannel
 from bot.store import Deliveries, Outbox
 from core.db import Connection, Row
-from core.ids import RunId
-from graphs.run import Run
+from core.ids import IntentId, RunId
+from graphs.context import RunContext
+from graphs.run import Run, StepState
 from graphs.runner import Runner
+from graphs.spine import Ended
 from graphs.store import RunStore
 from tests.support.controls import ForgetfulGateway
 
@@ -48,6 +57,14 @@ POINTS = (
 )
 #: Further points, tried at full size.
 MORE_POINTS = ("run card posted", "before the end")
+#: The points on the way of an undoing, in the order it comes to them.
+UNDOING_POINTS = (
+    "errand asked",
+    "before the compensation",
+    "after the compensation",
+    "before it is compensated",
+    "after it is compensated",
+)
 
 _LEASE = timedelta(seconds=8)
 _ACKNOWLEDGED_WITHIN = 0.7
@@ -100,14 +117,15 @@ class _Trap:
 Hook = Callable[..., Awaitable[None] | None]
 
 
-def _wrap(owner: type, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
-    """Call `before` with the arguments of the method, and `after` with its result in front of them."""
+def _wrap(owner: type | ModuleType, name: str, *, before: Hook | None = None, after: Hook | None = None) -> None:
+    """Call `before` with the arguments of the method or function, and `after` with its result in front of them."""
     original = getattr(owner, name)
 
-    async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        await _called(before, *args, **kwargs)
-        result = await original(self, *args, **kwargs)
-        await _called(after, result, *args, **kwargs)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        seen = args if isinstance(owner, ModuleType) else args[1:]
+        await _called(before, *seen, **kwargs)
+        result = await original(*args, **kwargs)
+        await _called(after, result, *seen, **kwargs)
         return result
 
     setattr(owner, name, wrapped)
@@ -170,6 +188,31 @@ def _lay_in_the_way_out(trap: _Trap) -> None:
     _wrap(RunStore, "finish", before=finish)
 
 
+def _lay_in_the_way_back(trap: _Trap) -> None:
+    def is_restore(outbound: Outbound) -> bool:
+        return outbound.path.endswith("/restore")
+
+    def send(outbound: Outbound, *, timeout: timedelta) -> None:
+        if is_restore(outbound):
+            trap.reach("before the compensation", unquote(outbound.path))
+
+    def applied(reply: object, outbound: Outbound, *, timeout: timedelta) -> None:
+        if is_restore(outbound):
+            trap.reach("after the compensation", unquote(outbound.path))
+
+    def mark(conn: Connection, caller: Caller, by: IntentId) -> None:
+        if caller.compensates is not None:
+            trap.reach("before it is compensated", None)
+
+    def taken_back(ended: Ended, context: RunContext, deed: Deed) -> None:
+        point = "errand asked" if ended.state is StepState.BY_HAND else "after it is compensated"
+        trap.reach(point, deed.summary)
+
+    _wrap(ShopConnector, "send", before=send, after=applied)
+    _wrap(actions.compensation, "mark_taken_back", before=mark)
+    _wrap(graphs.undo, "_taken_back", after=taken_back)
+
+
 def _up(home: str, ledger: str) -> None:
     whole = bot.up._child  # pyright: ignore[reportPrivateUsage]
 
@@ -189,6 +232,7 @@ def _serve(home: str, ledger: str) -> None:
     trap = _Trap(Path(home))
     _lay_in_the_way_in(trap)
     _lay_in_the_way_out(trap)
+    _lay_in_the_way_back(trap)
     _countersign("serve")
 
 

@@ -213,3 +213,64 @@ def test_bands_written_from_the_highest_down_are_no_contradiction():
         rule("require_approval", "{amount_above: 5 USD}", "low"),
         rule("allow", "{amount_at_most: 5 USD}", "small"),
     )
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "kind"),
+    [
+        ("", "escalate_after: 1h, escalate_to: {tier: 2}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 2}", "", TIGHTER),
+        ("", "escalate_after: 1h, escalate_to: {role: admin}", Kind.NEUTRAL),
+        ("escalate_after: 1h, escalate_to: {tier: 2}", "escalate_after: 1h, escalate_to: {tier: 1}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 1}", "escalate_after: 1h, escalate_to: {tier: 2}", TIGHTER),
+        ("escalate_after: 2h, escalate_to: {tier: 2}", "escalate_after: 1h, escalate_to: {tier: 2}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 2}", "escalate_after: 2h, escalate_to: {tier: 2}", TIGHTER),
+        ("escalate_after: 1h, escalate_to: {people: [U0CLEO]}", "escalate_after: 1h, escalate_to: {people: [U0BEN]}",
+         LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 1, group: S0FIN}", "escalate_after: 1h, escalate_to: {tier: 1}",
+         LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 1, group: S0FIN}",
+         "escalate_after: 1h, escalate_to: {tier: 1, group: S0OPS}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 1}", "escalate_after: 1h, escalate_to: {tier: 1, group: S0FIN}",
+         TIGHTER),
+        ("fallback_after: 1h, fallback_to: {tier: 2}", "fallback_after: 1h, fallback_to: {tier: 1}", LOOSER),
+        ("fallback_after: 1h, fallback_to: {tier: 1}", "escalate_after: 1h, escalate_to: {tier: 1}", Kind.NEUTRAL),
+        ("escalate_after: 3h, escalate_to: {tier: 1}", "fallback_after: 1h, fallback_to: {tier: 1}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 2}, fallback_after: 2h, fallback_to: {tier: 1}",
+         "fallback_after: 2h, fallback_to: {tier: 1}", LOOSER),
+        ("escalate_after: 1h, escalate_to: {tier: 2}, fallback_after: 2h, fallback_to: {tier: 1}",
+         "escalate_after: 1h, escalate_to: {tier: 2}", TIGHTER),
+        ("remind_after: 20m", "remind_after: 30m", Kind.NEUTRAL),
+    ],
+)  # fmt: skip
+def test_who_is_asked_later_counts_as_who_is_asked_at_first(was, becomes, kind):
+    team = TEAM + "groups: {S0FIN: Finance, S0OPS: Operations}\n"
+
+    def asks(chain: str) -> Rules:
+        return rules(rule("require_approval", more=f", approvers: {{tier: 3}}, {chain}".rstrip(", ")), team=team)
+
+    assert change(asks(was), asks(becomes)) is kind
+
+
+def test_a_chain_of_the_approvals_section_that_asks_more_people_is_looser():
+    longer = HEAD + "approvals: {escalate_after: 1h, escalate_to: {tier: 1}}\n"
+    asks = rule("require_approval", more=", approvers: {tier: 3}")
+    assert change(rules(asks), rules(asks, head=longer)) is LOOSER
+    reminds = HEAD + "approvals: {remind_after: 1h}\n"
+    assert change(rules(asks), rules(asks, head=reminds)) is Kind.NEUTRAL
+
+
+def test_a_rule_that_loses_its_own_chain_and_so_falls_under_a_wider_one_is_looser():
+    head = HEAD + "approvals: {escalate_after: 1h, escalate_to: {tier: 1}}\n"
+    own = rule("require_approval", more=", approvers: {tier: 3}, escalate_after: 1h, escalate_to: {tier: 2}")
+    asks = rule("require_approval", more=", approvers: {tier: 3}")
+    assert change(rules(own, head=head), rules(asks, head=head)) is LOOSER
+    assert change(rules(asks, head=head), rules(own, head=head)) is TIGHTER
+
+
+def test_asking_fewer_at_first_does_not_hide_that_more_are_asked_later():
+    asks = rule("require_approval", more=", approvers: {tier: 2}")
+    then = rule("require_approval", more=", approvers: {tier: 3}, escalate_after: 1h, escalate_to: {tier: 1}")
+    only_later = rule("require_approval", more=", approvers: {tier: 3}, escalate_after: 1h, escalate_to: {tier: 2}")
+    assert change(rules(asks), rules(then)) is LOOSER
+    assert change(rules(asks), rules(only_later)) is TIGHTER
