@@ -116,7 +116,7 @@ async def _asked_about(ground: Ground) -> dict[str, Json]:
 async def _cards(ground: Ground) -> dict[str, Json]:
     """The approval card of each order, in the channel of approvals."""
     shown = await ground.company.messages(channel=APPROVALS, as_=ADA)
-    needed = [each for each in shown if "Approval needed" in each["text"]]
+    needed = [each for each in shown if "'approval.approve'" in str(each["blocks"])]
     return {order: card for card in needed for order in re.findall(r"for order (#W\d+)", card["text"])}
 
 

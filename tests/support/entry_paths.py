@@ -22,6 +22,10 @@ _CHAIN = "tests/integration/test_chain.py::"
 _IN_PLACE = f"{_CHAIN}test_a_delegate_answers_in_the_absent_ones_place_and_it_is_recorded_so"
 _AGAIN = f"{_CHAIN}test_asking_again_is_judged_by_the_policy_of_today"
 _SURE = f"{_CHAIN}test_a_confirmation_gives_nobody_a_right"
+_BATCHED = "tests/integration/test_batches.py::test_ones_own_are_skipped_and_strangers_decide_nothing"
+_PLANNED = "tests/acceptance/test_batch_and_plan.py::test_a_plan_of_two_steps_that_ask_is_approved_by_one_press"
+_DROPPED = "tests/acceptance/test_batch_and_plan.py::test_a_step_is_dropped_and_what_depends_on_it_is_not_begun"
+_CANCELLED = "tests/acceptance/test_batch_and_plan.py::test_whoever_asked_cancels_the_plan_and_a_bystander_does_not"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
@@ -63,6 +67,10 @@ PATHS: dict[str, Row] = {
         *("press reason.text", "press edit.value"),
     ),
     **_rows(_SURE, "answer", "press approval.approve_anyway"),
+    **_rows(_BATCHED, "answer", "press batch.approve", "desk batch"),
+    **_rows(_PLANNED, "answer", "press plan.approve", "desk plan"),
+    **_rows(_DROPPED, "answer", "press plan.drop"),
+    **_rows(_CANCELLED, "stop", "press plan.cancel"),
     **_rows(_BY_HAND, "nothing", "press errand.done", "press errand.impossible", "desk errand"),
     **_rows(_PRESSED, "stop", "press run.stop"),
     **_rows(
@@ -100,7 +108,7 @@ PATHS: dict[str, Row] = {
     **_rows(
         _KEPT,
         "nothing",
-        *("round approvals.act_due", "round switch.watch", "round grants.look"),
+        *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
     ),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
