@@ -1,5 +1,6 @@
 """Several approvals on one card: every item whole and first, one button for all, and how each one ended."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ DROP = "plan.drop"
 DROPPED = "dropped from the plan"
 
 _MOST_ITEM = 600
+# A shorter value may stand in a summary for something else.
+_LEAST_TOLD = 4
 _MOST_NOTE = 150
 _MOST_NAMED = 80
 _SANDBOX = "*sandbox*: nothing real is touched"
@@ -129,12 +132,19 @@ def _item(batch: BatchView, number: int, each: Listed) -> Iterator[Block]:
 
 def _pairs(number: int, view: ApprovalView) -> list[tuple[str, str]]:
     """The summary, and every argument that it does not say itself."""
-    rest = [(label, value) for label, value in view.fields if value not in view.summary]
+    values = [value for _, value in view.fields]
+    rest = [(label, value) for label, value in view.fields if values.count(value) > 1 or not _says(view.summary, value)]
     changes = [(f"{label}, changed", f"{was or '(empty)'} → {now or '(empty)'}") for label, was, now in view.changes]
     return [
         (str(number), view.summary),
         *((label[:1].upper() + label[1:], value) for label, value in [*rest, *changes]),
     ]
+
+
+def _says(summary: str, value: str) -> bool:
+    """True when the summary says this very value: no part of a longer one, and nothing that could be anything."""
+    whole = rf"(?<![\w.,#-]){re.escape(value)}(?![\w-]|[.,]\w)"
+    return len(value) >= _LEAST_TOLD and re.search(whole, summary) is not None
 
 
 def _about(batch: BatchView, each: Listed) -> list[str]:
@@ -194,7 +204,7 @@ def _bottom(batch: BatchView) -> list[Block]:
         no="Let it go on",
         style="danger",
     )
-    cancel = limits.button("Cancel…", CANCEL, batch.run_id or "-", style="danger", confirm=sure)
+    cancel = limits.button("Cancel the run", CANCEL, batch.run_id or "-", style="danger", confirm=sure)
     mine = "Your press covers the steps you may decide; single cards are there to change or ask."
     return [limits.context(note, mine), limits.actions(approve, cancel)]
 

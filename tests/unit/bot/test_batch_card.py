@@ -102,3 +102,13 @@ def test_whoever_pressed_is_told_each_that_was_skipped_and_why() -> None:
         "Approved 1 of 3. 1 more have your approval and need another person's.\n"
         "Skipped 1: Refund 1 &lt;!here&gt;. It was your own."
     )
+
+
+def test_an_argument_is_left_out_only_where_the_summary_says_that_very_value() -> None:
+    said = {"summary": "Refund 11.00 USD for order #W1002 to card_10", "fields": [("amount", "11.00 USD")]}
+    assert "Amount: " not in shown(card.batch_card(batch(said, {}, {})))
+    for value in ("1.00 USD", "#W100", "W1002", "card_1", "10"):
+        text = shown(card.batch_card(batch({**said, "fields": [("other", value)]}, {}, {})))
+        assert f"Other: {value}" in text
+    twice = {**said, "fields": [("amount", "11.00 USD"), ("fee", "11.00 USD")]}
+    assert "Fee: 11.00 USD" in shown(card.batch_card(batch(twice, {}, {})))

@@ -1,0 +1,175 @@
+"""A running company with a shop of its own beside the sample, and every way in by which somebody may ask it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bot.bootstrap import Installation
+from bot.delivery import Delivery
+from bot.local.sandbox.shop_import import import_shop
+from bot.sample.shop import sample_shop
+from bot.store import Deliveries
+from core.ids import new_schedule_id
+from core.outbox import Conversation
+from scheduler.schedule import Schedule
+from tests.support.company import GENERAL, RETURNS, Company, Json
+from tests.support.matrix import Rows
+
+TEAM = "T0LOCAL"
+#: What the orders of each band cost, in cents: its edges too.
+BANDS = {"small": (2_000, 5_000), "medium": (5_001, 38_900, 50_000), "large": (50_001, 90_000)}
+
+
+@dataclass
+class Ground:
+    """A running company, and the same installation opened beside it: to fire schedules and to read its ledger."""
+
+    company: Company
+    installation: Installation
+    orders: dict[str, int]
+
+    async def rows(self, statement: str) -> Rows:
+        """What the database says."""
+        async with self.installation.database.connection() as conn:
+            cursor = await conn.execute(statement.replace("%", "%%").encode())
+            return await cursor.fetchall()
+
+    def take(self, band: str) -> str:
+        """The number of an order of this band that nobody has asked about."""
+        return self.take_priced(band)[0]
+
+    def take_priced(self, band: str) -> tuple[str, int]:
+        """The same, with what it cost in cents."""
+        order = next(order for order, cents in self.orders.items() if cents in BANDS[band])
+        return order, self.orders.pop(order)
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """What Slack would bring us of people whom the local workspace does not have."""
+        assert await Deliveries(self.installation.database).commit(delivery)
+
+    async def all_handled(self) -> None:
+        """Until nothing that reached us is left over."""
+
+        async def none_left() -> bool:
+            return not await self.rows("select from bot.delivery where state = 'received'")
+
+        await self.company.until(none_left, "every delivery is handled")
+
+    async def outside(self) -> dict[str, list[Json]]:
+        """What the payment provider and the shop remember."""
+        found: dict[str, list[Json]] = {}
+        for system in ("payments", "shop"):
+            async with self.company.http.get(f"{self.company.sandbox}/{system}/log") as answer:
+                logs = await answer.json()
+            found |= {what: logs[what] for what in ("refunds", "returns", "restores") if what in logs}
+        return found
+
+    async def at_rest(self) -> None:
+        """Until no run is under way: each has ended or waits."""
+
+        async def still() -> bool:
+            busy = "select from graphs.run where state = 'ready' union all select from bot.delivery"
+            return not await self.rows(f"{busy} where state = 'received'")
+
+        await self.company.until(still, "every run has ended or waits")
+
+    async def standing(self) -> dict[str, Any]:
+        """All that somebody without the right may not change, outside and inside."""
+        await self.at_rest()
+        tables = {
+            "attempts": "select attempt_id, state from actions.attempt order by 1",
+            "intents": "select intent_id, state, revision from actions.intent order by 1",
+            "approvals": "select approval_id, state, digest from actions.approval order by 1",
+            "votes": "select approval_id, person from actions.vote order by 1, 2",
+            "pauses": "select pause_id, lifted_at from actions.pause order by 1",
+            "rules": "select change_id, state from actions.rules_change order by 1",
+            "grants": "select grant_id, state from actions.autonomy order by 1",
+            "schedules": "select schedule_id, paused, removed_at from scheduler.schedule order by 1",
+            "runs": "select run_id, stop_requested from graphs.run order by 1",
+        }
+        return {**await self.outside(), **{name: await self.rows(each) for name, each in tables.items()}}
+
+
+def stock(company: Company) -> dict[str, int]:
+    """More orders for the sample shop, at the very edges of the bands too; each with what it cost, in cents."""
+    shop = sample_shop()
+    prices = [cents for _ in range(40) for band in BANDS.values() for cents in band]
+    stock = {f"#W{7000 + place}": cents for place, cents in enumerate(prices)}
+    pattern = shop.orders["#W1002"]
+    orders = {order: _priced(pattern, order, cents / 100) for order, cents in stock.items()}
+    buyer = shop.users[pattern["user_id"]]
+    users = {**shop.users, pattern["user_id"]: {**buyer, "orders": [*buyer["orders"], *orders]}}
+    folder = company.home / "more"
+    folder.mkdir()
+    for name, content in (("orders", {**shop.orders, **orders}), ("users", users), ("products", shop.products)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    import_shop(folder, company.home)
+    return stock
+
+
+def _priced(pattern: Json, order: str, price: float) -> Json:
+    item, payment = pattern["items"][0], pattern["payment_history"][0]
+    return {
+        **pattern,
+        "order_id": order,
+        "items": [{**item, "price": price}],
+        "payment_history": [{**payment, "amount": price}],
+    }
+
+
+# -- the ways in -----------------------------------------------------------------------------------------------------
+
+
+async def by_command(ground: Ground, who: str, order: str) -> None:
+    """The slash command."""
+    assert (await ground.company.command(who, f"run returns {order} everything because it broke"))["ok"]
+
+
+async def _by_asking(ground: Ground, who: str, order: str) -> None:
+    assert (await ground.company.command(who, f"ask return everything from {order}"))["ok"]
+
+
+async def _by_mention(ground: Ground, who: str, order: str) -> None:
+    assert (await ground.company.say(who, f"@countersign run returns {order} everything", channel=GENERAL))["ok"]
+
+
+async def _by_direct_message(ground: Ground, who: str, order: str) -> None:
+    assert (await ground.company.say(who, f"run returns {order} everything", channel=f"D0{who[2:]}"))["ok"]
+
+
+async def _by_schedule(ground: Ground, who: str, order: str) -> None:
+    """A due time of a schedule that this person owns, however they came to own it."""
+    schedule = await scheduled(ground, who, f"{order} everything")
+    await ground.installation.fires.fire(schedule, ground.installation.clock.now() - timedelta(seconds=5))
+
+
+async def scheduled(ground: Ground, who: str, text: str) -> Schedule:
+    """A schedule of this person's whose times have been counted for some minutes."""
+    schedule = Schedule(
+        schedule_id=new_schedule_id(),
+        workspace=TEAM,
+        workflow="returns",
+        text=text,
+        cron="0 0 1 1 *",
+        zone="UTC",
+        owner=who,
+        conversation=Conversation(TEAM, RETURNS),
+    )
+    async with ground.installation.database.transaction() as conn:
+        await ground.installation.schedules.add(conn, schedule)
+        await conn.execute(
+            "update scheduler.schedule set active_since = core.now() - %s where schedule_id = %s",
+            (timedelta(minutes=5), schedule.schedule_id),
+        )
+    return schedule
+
+
+WAYS_IN: dict[str, Callable[[Ground, str, str], Awaitable[None]]] = {
+    "command": by_command,
+    "ask": _by_asking,
+    "mention": _by_mention,
+    "direct message": _by_direct_message,
+    "schedule": _by_schedule,
+}
