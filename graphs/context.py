@@ -43,13 +43,14 @@ class RunContext:
         )
 
     def _caller_of(self, step: Step) -> Caller:
-        if not step.compensates:
-            return self.caller
-        return replace(self.caller, compensates=IntentId(step.compensates), is_compensation=True)
+        return self._taking_back(step.compensates) if step.compensates else self.caller
 
-    async def settle(self, deed: Deed) -> Outcome:
-        """How an effect of the run that is undone came out; Parked while nobody knows."""
-        return await self.gateway.settle(deed.key, self.caller)
+    def _taking_back(self, intent_id: str) -> Caller:
+        return replace(self.caller, compensates=IntentId(intent_id), is_compensation=True)
+
+    async def settle(self, deed: Deed, *, of: Deed | None = None) -> Outcome:
+        """How an effect came out, or an earlier taking back of one; Parked while nobody knows."""
+        return await self.gateway.settle(deed.key, self._taking_back(of.intent_id) if of else self.caller)
 
     async def preview(self, step: Step) -> Decision:
         """What policy says to this step now, without writing anything."""
