@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from actions.action import Catalogue
 from actions.compensation import Deed
 from actions.gateway import Gateway
-from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked
+from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database
@@ -39,7 +39,13 @@ class RunContext:
         """On whose behalf this run acts."""
         run = self.run
         return Caller(
-            run.run_id, run.request.workspace, run.workflow, run.request.requester, run.conversation, self.guard
+            run.run_id,
+            run.request.workspace,
+            run.workflow,
+            run.request.requester,
+            run.conversation,
+            self.guard,
+            dry=run.request.dry,
         )
 
     def _caller_of(self, step: Step) -> Caller:
@@ -69,7 +75,7 @@ class RunContext:
             evidence=step.evidence,
         )
 
-    async def act(self, step: Step) -> Done | Declined | Failed:
+    async def act(self, step: Step) -> Done | Declined | Failed | Rehearsed:
         """Perform this step once per run and key, pausing the run while it must wait. One `act` per node."""
         outcome = await self._perform(step)
         while isinstance(outcome, Parked):
