@@ -33,7 +33,7 @@ from bot.commands import (
         ("run", Incomplete("run", commands.USAGE["run"])),
         ("run returns #W1 --dry", StartRun("returns", "#W1", dry=True)),
         ("run --dry returns #W1", StartRun("returns", "#W1", dry=True)),
-        ("run returns #W1 —DRY because", StartRun("returns", "#W1  because", dry=True)),
+        ("run returns #W1 —DRY because", StartRun("returns", "#W1 because", dry=True)),
         ("run returns #W1 -dry-run", StartRun("returns", "#W1", dry=True)),
         ("run returns a dry-cleaned coat", StartRun("returns", "a dry-cleaned coat")),
         ("run --dry", Incomplete("run", commands.USAGE["run"])),
