@@ -15,6 +15,7 @@ from actions.judging import Judge, Judged
 from actions.outcome import Agreed, Declined, Go, Moment, Outcome, Parked, Wish, ended_as, scope_of, subject_of
 from actions.pause import Pause, paused_words
 from actions.policy import Decision, Rules, Verdict
+from actions.rehearsal import rehearse
 from actions.wishes import Wishes
 from core import audit
 from core.db import Connection
@@ -53,7 +54,9 @@ class Admission:
             cause, why = await compensation.obstacle(conn, self._wishes.catalogue, wish.caller)
             if cause:
                 return await self._decline(conn, wish, intent, cause, why)
-            judged = await self._judge.judge(conn, wish, holding=True)
+            judged = await self._judge.judge(conn, wish, holding=not wish.caller.dry)
+            if wish.caller.dry:
+                return await self._rehearse(conn, judged, intent, begin=begin)
             return await self._decide(conn, judged, intent, begin=begin)
         if intent.state is IntentState.AWAITING:
             return await self._check_approval(conn, wish, intent, begin=begin)
@@ -86,6 +89,7 @@ class Admission:
             wish.connector.name,
             wish.connector.sandbox,
             caller.compensates,
+            dry=caller.dry,
         )
 
     async def _revise(self, conn: Connection, wish: Wish, intent: Intent) -> None:
@@ -110,6 +114,19 @@ class Admission:
                 return await self._ask(conn, wish, intent)
             case Verdict.ALLOW:
                 return await self._begin(conn, wish, intent, None) if begin else Agreed()
+
+    async def _rehearse(self, conn: Connection, wish: Judged, intent: Intent, *, begin: bool) -> Outcome | Agreed:
+        """A dry run learns the verdict and the bytes; it asks nobody, reserves nothing and begins nothing."""
+        if wish.decision.verdict is Verdict.DENY:
+            because, decision = " ".join(wish.decision.reasons), wish.decision.to_json()
+            return await self._decline(conn, wish, intent, "denied", because, decision=decision, dry=True)
+        if not begin:
+            return Agreed()
+        try:
+            outbound = wish.connector.request(intent.record, intent.receiver_key)
+        except Rejected as error:
+            return await self._decline(conn, wish, intent, "denied", str(error), dry=True)
+        return await rehearse(conn, wish, intent, outbound, self._rules())
 
     async def _ask(self, conn: Connection, wish: Judged, intent: Intent) -> Parked:
         await store.move(conn, intent, IntentState.AWAITING)

@@ -63,6 +63,14 @@ async def deed(conn: Connection, intent_id: str) -> Deed:
     return _deed(row)
 
 
+async def begun_before(conn: Connection, done: Deed) -> Deed | None:
+    """The taking back of this effect that an ended run began and whose outcome nobody knows."""
+    query = f"{_DEEDS} where i.compensates = %s and i.state in ('executing', 'in_doubt')"
+    cursor = await conn.execute(query.encode(), (done.intent_id,))
+    row = await cursor.fetchone()
+    return None if row is None else _deed(row)
+
+
 def _deed(row: Row) -> Deed:
     return Deed(
         intent_id=IntentId(row["intent_id"]),

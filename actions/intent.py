@@ -95,6 +95,8 @@ class IntentState(StrEnum):
     REFUSED = "refused"
     CANCELLED = "cancelled"
     COMPENSATED = "compensated"
+    REHEARSED = "rehearsed"
+    """Judged and written down in a dry run: nobody was asked and nothing is ever sent for it."""
 
 
 #: Each state with those it may follow.
@@ -108,6 +110,7 @@ FOLLOWS: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.REFUSED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
     IntentState.CANCELLED: frozenset({IntentState.PREPARED, IntentState.AWAITING}),
     IntentState.COMPENSATED: frozenset({IntentState.DONE}),
+    IntentState.REHEARSED: frozenset({IntentState.PREPARED}),
 }
 
 

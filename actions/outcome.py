@@ -41,6 +41,8 @@ class Caller:
     """True for taking back what was done: it passes the kill switch."""
     compensates: IntentId | None = None
     """The effect that is taken back by what is wished for, where it is."""
+    dry: bool = False
+    """True in a dry run: everything is judged and written down, nobody is asked, nothing is sent."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,27 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Rehearsed:
+    """Nothing has happened: what would be sent, whom it would wait for, and under which digest."""
+
+    text: str
+    verdict: str
+    """`allow` or `require_approval`, as policy saw it."""
+    digest: str
+    method: str
+    path: str
+    body: str
+    request_sha256: str
+    """SHA-256 of the body, hex."""
+    policy_version: str
+
+
+@dataclass(frozen=True)
 class Agreed:
     """Policy and people permit it, as far as is known now; nothing has been sent."""
 
 
-Outcome = Done | Parked | Declined | Failed
+Outcome = Done | Parked | Declined | Failed | Rehearsed
 Consent = Agreed | Parked | Declined
 Wake = Callable[[RunId, Connection, datetime | None], Awaitable[None]]
 
@@ -117,7 +135,7 @@ class Go:
     """Before the attempt's window was reckoned: whatever passes after it counts against the window."""
 
 
-def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
+def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | Rehearsed | None:
     """The outcome that the ledger has, or None while it has none."""
     match stored.intent.state:
         case IntentState.DONE:
@@ -126,6 +144,8 @@ def ended_as(stored: store.StoredIntent) -> Done | Failed | Declined | None:
             return Failed(stored.outcome)
         case IntentState.COMPENSATED:
             return Declined("compensated", "It was done, and has been taken back since.")
+        case IntentState.REHEARSED:
+            return Rehearsed(stored.outcome, digest=stored.intent.digest, **(stored.rehearsal or {}))
         case IntentState.REFUSED | IntentState.CANCELLED:
             return Declined(stored.cause, stored.outcome)
         case _:

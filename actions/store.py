@@ -30,6 +30,7 @@ class NewIntent:
     connector: str
     sandbox: bool
     compensates: IntentId | None = None
+    dry: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class StoredIntent:
     outcome: str
     cause: str
     evidence: list[str]
+    rehearsal: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _stored(row: Row) -> StoredIntent:
         changed="; ".join(f"{label} {was or '(empty)'} → {now or '(empty)'}" for label, was, now in changes),
     )
     origins = {name: Origin(TrustLabel(label), endorsed_by) for name, (label, endorsed_by) in row["origins"].items()}
-    return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"], row["evidence"])
+    return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"], row["evidence"], row["rehearsal"])
 
 
 async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision) -> None:
@@ -128,8 +130,8 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
     cursor = await conn.execute(
         """
         insert into actions.intent (intent_id, run_id, step, workspace, workflow, requester, conversation, action,
-                                    effect, connector, sandbox, compensates, state, revision)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'prepared', 1)
+                                    effect, connector, sandbox, compensates, dry, state, revision)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'prepared', 1)
         on conflict (run_id, step) do nothing
         """,
         (
@@ -145,6 +147,7 @@ async def insert_intent(conn: Connection, new: NewIntent, revision: NewRevision)
             new.connector,
             new.sandbox,
             new.compensates,
+            new.dry,
         ),
     )
     if cursor.rowcount:
@@ -347,7 +350,7 @@ async def recent_effects(conn: Connection, *, limit: int, run_id: str | None = N
         """
         select i.intent_id, i.run_id, i.step, i.action, i.state, i.outcome, i.cause, i.sandbox, i.revision, r.digest,
                i.compensates, r.receiver_key, r.record, a.number as attempts, a.request_sha256, a.receipt,
-               i.created_at, i.ended_at
+               i.rehearsal, i.created_at, i.ended_at
         from actions.intent i
         join actions.revision r using (intent_id, revision)
         left join lateral (select * from actions.attempt where intent_id = i.intent_id order by number desc limit 1) a

@@ -1,16 +1,18 @@
 """What a person may say to the team, parsed: every text has a result, and no result does anything by itself."""
 
+import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
 class StartRun:
-    """Run this workflow with these words."""
+    """Run this workflow with these words; dry: only show what would happen."""
 
     workflow: str
     text: str
+    dry: bool = False
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Ask:
     """Find out which workflow these words mean, and run it."""
 
     text: str
+    dry: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ Command = (
 
 #: Each verb with how it is said, in the order help shows them.
 USAGE: dict[str, str] = {
-    "run": "run <workflow> <what it needs>",
+    "run": "run <workflow> <what it needs> [--dry]",
+    "dry": "dry run <workflow> <what it needs>",
     "ask": "ask <what you want, in your words>",
     "status": "status [run]",
     "approvals": "approvals",
@@ -140,6 +144,9 @@ CHANGES = ("pause", "resume", "remove")
 #: What can be paused by name, and the words for all of it.
 PAUSABLE = ("workflow", "action", "connector")
 _EVERYTHING = frozenset({"everything", "all", "workspace"})
+
+# Phones make one long dash of two short ones.
+_DRY = re.compile(r"\s*(?<!\S)[-–—]{1,2}dry(?:[-_]?run)?(?!\S)\s*", re.IGNORECASE)
 
 # What phones and word processors make of quotes.
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})
@@ -175,12 +182,26 @@ def _id(rest: str) -> str:
 
 
 def _run(rest: str) -> Command:
+    rest, dry = _without_flag(rest)
     workflow, text = _first_word(rest)
-    return StartRun(workflow.lower().rstrip(":"), text) if workflow else Incomplete("run", USAGE["run"])
+    return StartRun(workflow.lower().rstrip(":"), text, dry) if workflow else Incomplete("run", USAGE["run"])
 
 
 def _ask(rest: str) -> Command:
-    return Ask(rest) if rest else Incomplete("ask", USAGE["ask"])
+    rest, dry = _without_flag(rest)
+    return Ask(rest, dry) if rest else Incomplete("ask", USAGE["ask"])
+
+
+def _without_flag(rest: str) -> tuple[str, bool]:
+    """The words without `--dry`, and whether it was there: anywhere, for who says it must never get a live run."""
+    text, found = _DRY.subn(" ", rest)
+    return (text.strip(), True) if found else (rest, False)
+
+
+def _dry(rest: str) -> Command:
+    verb, more = _first_word(rest)
+    asked = _READERS[verb.lower()](more) if verb.lower() in ("run", "ask") else None
+    return replace(asked, dry=True) if isinstance(asked, StartRun | Ask) else Incomplete("dry", USAGE["dry"])
 
 
 def _status(rest: str) -> Command:
@@ -204,6 +225,8 @@ def _schedule(rest: str) -> Command:
 
 
 def _add(rest: str) -> Command:
+    if _DRY.search(rest):
+        return Incomplete("schedule", f"{ADD_USAGE}, without --dry: a schedule starts live runs only")
     workflow, rule = _first_word(rest)
     return AddSchedule(workflow.lower(), rule) if rule else Incomplete("schedule", ADD_USAGE)
 
@@ -233,6 +256,7 @@ def _target(rest: str) -> tuple[str, str, str]:
 
 _READERS: dict[str, Callable[[str], Command]] = {
     "run": _run,
+    "dry": _dry,
     "ask": _ask,
     "status": _status,
     "approvals": lambda rest: ShowApprovals(),

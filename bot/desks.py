@@ -128,10 +128,10 @@ class CommandDesk:
 
     async def _act(self, delivery: Delivery, asked: Command) -> Effect:
         match asked:
-            case StartRun(workflow, text):
-                return await self._runs.start(delivery, workflow, text)
-            case Ask(text):
-                return await self._ask(delivery, text)
+            case StartRun(workflow, text, dry):
+                return await self._runs.start(delivery, workflow, text, dry=dry)
+            case Ask(text, dry):
+                return await self._ask(delivery, text, dry=dry)
             case StopRun(run_id):
                 return await self._runs.stop(delivery, run_id)
             case AddSchedule():
@@ -170,11 +170,11 @@ class CommandDesk:
 
         return tell
 
-    async def _ask(self, delivery: Delivery, text: str) -> Effect:
+    async def _ask(self, delivery: Delivery, text: str, *, dry: bool) -> Effect:
         workflow = await self._choose_workflow(text)
         if workflow is None:
             return say(answers.not_understood(self._runs.engine.purposes()))
-        return await self._runs.start(delivery, workflow, text)
+        return await self._runs.start(delivery, workflow, text, dry=dry)
 
 
 class ClickDesk:

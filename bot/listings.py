@@ -65,6 +65,7 @@ async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
         {
             "run_id": run.run_id,
             "workflow": run.workflow,
+            "dry": run.request.dry,
             "state": run.state.value,
             "requester": run.request.requester,
             "created_at": run.created_at.isoformat(),

@@ -98,8 +98,8 @@ class RunDesk:
             return answers.not_in_channel(self._name)
         return ""
 
-    async def start(self, delivery: Delivery, name: str, text: str) -> Effect:
-        """Start a run of this workflow, or say why not."""
+    async def start(self, delivery: Delivery, name: str, text: str, *, dry: bool = False) -> Effect:
+        """Start a run of this workflow, live or dry, or say why not."""
         problem = await self.start_problem(delivery, name)
         workflow = self.engine.workflows.get(name)
         if problem or workflow is None:
@@ -112,6 +112,7 @@ class RunDesk:
             workflow=name,
             text=text,
             delivery_id=delivery.delivery_id,
+            dry=dry,
         )
 
         async def create(conn: Connection) -> str:

@@ -20,6 +20,7 @@ from bot.bootstrap import (
     Installation,
     open_installation,
 )
+from bot.channel import Message
 from bot.company import settle_first_company
 from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
@@ -27,6 +28,7 @@ from bot.health import open_health
 from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
+from bot.rehearsal import PromotionDesk
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -41,7 +43,7 @@ from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
-from bot.slack.blocks.run_card import run_card
+from bot.slack.blocks.run_card import payload_card, run_card
 from bot.slack.listeners.edits import EditDialog
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
@@ -218,8 +220,14 @@ def _cards(installation: Installation) -> dict[str, Render]:
     async def run(run_id: str) -> Run | None:
         return await installation.runs.get(RunId(run_id))
 
+    async def payload(subject_id: str) -> Message | None:
+        run_id, _, page = subject_id.partition("/")
+        found = await run(run_id)
+        return None if found is None else payload_card(found, int(page))
+
     return {
         "run": shown(run, run_card),
+        "payload": payload,
         "approval": shown(installation.approvals.view, approval_card),
         "reminder": reminders(installation.approvals.view),
         "batch": render_batch(installation.batches, installation.runs.get),
@@ -266,7 +274,11 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             **presence_verbs(presence, settings.command),
         },
     )
-    others = {**_further_desks(installation, runs, people), "reopen": presence}
+    others = {
+        **_further_desks(installation, runs, people),
+        "reopen": presence,
+        "run": PromotionDesk(runs, installation.runs, metrics),
+    }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from actions.action import Catalogue
 from actions.compensation import Deed
 from actions.gateway import Gateway
-from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked
+from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database
@@ -39,17 +39,24 @@ class RunContext:
         """On whose behalf this run acts."""
         run = self.run
         return Caller(
-            run.run_id, run.request.workspace, run.workflow, run.request.requester, run.conversation, self.guard
+            run.run_id,
+            run.request.workspace,
+            run.workflow,
+            run.request.requester,
+            run.conversation,
+            self.guard,
+            dry=run.request.dry,
         )
 
     def _caller_of(self, step: Step) -> Caller:
-        if not step.compensates:
-            return self.caller
-        return replace(self.caller, compensates=IntentId(step.compensates), is_compensation=True)
+        return self._taking_back(step.compensates) if step.compensates else self.caller
 
-    async def settle(self, deed: Deed) -> Outcome:
-        """How an effect of the run that is undone came out; Parked while nobody knows."""
-        return await self.gateway.settle(deed.key, self.caller)
+    def _taking_back(self, intent_id: str) -> Caller:
+        return replace(self.caller, compensates=IntentId(intent_id), is_compensation=True)
+
+    async def settle(self, deed: Deed, *, of: Deed | None = None) -> Outcome:
+        """How an effect came out, or an earlier taking back of one; Parked while nobody knows."""
+        return await self.gateway.settle(deed.key, self._taking_back(of.intent_id) if of else self.caller)
 
     async def preview(self, step: Step) -> Decision:
         """What policy says to this step now, without writing anything."""
@@ -68,7 +75,7 @@ class RunContext:
             evidence=step.evidence,
         )
 
-    async def act(self, step: Step) -> Done | Declined | Failed:
+    async def act(self, step: Step) -> Done | Declined | Failed | Rehearsed:
         """Perform this step once per run and key, pausing the run while it must wait. One `act` per node."""
         outcome = await self._perform(step)
         while isinstance(outcome, Parked):

@@ -76,6 +76,10 @@ class Request(BaseModel):
     """Unique; a second request with the same id is the same request."""
     undoes: Undoing | None = None
     """What is taken back, where the run is an undoing."""
+    dry: bool = False
+    """True for a dry run: the same walk, and nothing of it asks anybody or leaves."""
+    promotes: str | None = None
+    """The dry run that this run does for real, where it does."""
 
 
 class StepState(StrEnum):
@@ -90,8 +94,20 @@ class StepState(StrEnum):
     SKIPPED = "skipped"
     UNDONE = "undone"
     """It happened, and was taken back."""
+    REHEARSED = "rehearsed"
+    """Of a dry run: it would happen, or would wait for somebody first."""
     BY_HAND = "by_hand"
     """It happened, and a person must put it right."""
+
+
+class Payload(BaseModel):
+    """Exactly what a dry run found would be sent for one step."""
+
+    digest: str
+    method: str
+    path: str
+    body: str
+    request_sha256: str
 
 
 class StepView(BaseModel):
@@ -108,6 +124,8 @@ class StepView(BaseModel):
     state: StepState = StepState.PLANNED
     note: str = ""
     """The receipt, the reason, or what it waits for, in words."""
+    payload: Payload | None = None
+    """In a dry run: what would be sent."""
 
 
 class Waiting(BaseModel):
@@ -152,3 +170,5 @@ class Run:
     """Predicted time and cost in words, or `no history yet`."""
     figures: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Tokens and cost so far."""
+    promoted_to: RunId | None = None
+    """The run that does for real what this dry run showed."""

@@ -16,6 +16,7 @@ from core.metrics import Metrics
 from core.outbox import owe_post
 from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.models import untraced
+from graphs.rehearsing import said_of
 from graphs.run import ENDED, Run, RunState, RunStopped, Waiting
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
@@ -158,7 +159,9 @@ class Runner:
         async with self._database.transaction() as conn:
             await self._surroundings.on_ended(conn, run.run_id)
             if not ending.told:
-                await owe_post(conn, run.conversation, text=ending.outcome, receiver_key=f"{run.run_id}.end")
+                await owe_post(
+                    conn, run.conversation, text=said_of(run, ending.outcome), receiver_key=f"{run.run_id}.end"
+                )
             needs_person = ending.state is RunState.NEEDS_PERSON
             state = await self._surroundings.by_hand(conn, run.run_id) if needs_person else ending.state
             took = await self._store.finish(conn, run, state, ending.outcome)

@@ -9,16 +9,20 @@ from langgraph.runtime import Runtime
 
 from actions.compensation import REPORT
 from actions.intent import TrustLabel
-from actions.outcome import Declined, Done, Failed, Parked
+from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
+from graphs.rehearsing import show_payloads, show_rehearsed, told
 from graphs.run import RunState, StepState, StepView
 from graphs.verify import faults_of, predicted, view_of
 
 Facts = dict[str, Any]
 Found = TypeVar("Found")
+
+#: A step that depends on one that ended so may follow it.
+_HAPPENS = frozenset({StepState.DONE, StepState.REHEARSED})
 
 #: Slack takes messages of up to 4,000 characters.
 LONGEST_REPORT = 3900
@@ -176,6 +180,12 @@ def _view(context: RunContext, step: Step, decision: Decision) -> StepView:
     return view_of(step, action, decision, context.rules)
 
 
+def _summary(context: RunContext, step: Step) -> str:
+    action = context.catalogue.get(step.action)
+    assert action is not None
+    return action.summarise(action.parse(step.args).model_dump(mode="json"))
+
+
 async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """Ask about every step that needs a person, all at once; pause until the next group of steps is decided.
 
@@ -198,8 +208,12 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
     step = plan.steps[len(results)]
     reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
-    ended = await _passed_over(context, step, reason) if reason else _ended_by(await context.act(step))
-    await context.show(step.key, ended.state, ended.text)
+    outcome = None if reason else await context.act(step)
+    ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
+    if isinstance(outcome, Rehearsed):
+        await show_rehearsed(context.database, context.run, step.key, outcome)
+    else:
+        await context.show(step.key, ended.state, ended.text)
     found = {"state": ended.state, "text": ended.text, "result": ended.result, "changed": ended.changed}
     return with_more(state, results=[*results, found])
 
@@ -218,7 +232,7 @@ def _group_of(steps: Sequence[Step], step: Step) -> list[Step]:
 def _broken(plan: Plan, results: list[dict[str, Any]], step: Step) -> str:
     """Why this step cannot follow, where an earlier one of its group did not happen."""
     before = zip(plan.steps, results, strict=False)
-    gone = any(step.group and other.group == step.group and found["state"] != StepState.DONE for other, found in before)
+    gone = any(step.group and other.group == step.group and found["state"] not in _HAPPENS for other, found in before)
     return "not begun: a step it depends on did not happen" if gone else ""
 
 
@@ -230,7 +244,7 @@ async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step
     return ""
 
 
-def _ended_by(outcome: Done | Declined | Failed) -> Ended:
+def _ended_by(outcome: Done | Declined | Failed | Rehearsed) -> Ended:
     match outcome:
         case Done(result, text, changed):
             return Ended(StepState.DONE, text, dict(result), changed)
@@ -238,6 +252,8 @@ def _ended_by(outcome: Done | Declined | Failed) -> Ended:
             return Ended(StepState.REFUSED, text, {})
         case Failed(text):
             return Ended(StepState.FAILED, text, {})
+        case Rehearsed(text):
+            return Ended(StepState.REHEARSED, text, {})
 
 
 def _report(walk: Walk) -> Node:
@@ -247,6 +263,11 @@ def _report(walk: Walk) -> Node:
             (step, Ended(StepState(found["state"]), found["text"], found["result"], found.get("changed", "")))
             for step, found in zip(plan.steps, state["case"]["results"], strict=True)
         ]
+        if context.run.request.dry:
+            await show_payloads(context.database, context.run)
+            # Told as the run ends: nothing of a dry run goes through the gateway.
+            lines = [(_summary(context, step), found.state, found.text) for step, found in results]
+            return ended(state, _end_state(results), fitting("\n".join([told(lines), *plan.notes])))
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
@@ -279,7 +300,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
     states = {ended.state for _, ended in results}
     if StepState.FAILED in states:
         return RunState.FAILED
-    return RunState.DONE if StepState.DONE in states else RunState.REFUSED
+    return RunState.DONE if states & _HAPPENS else RunState.REFUSED
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:

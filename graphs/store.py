@@ -82,7 +82,7 @@ class RunStore:
             actor=audit.person(request.requester),
             subject={"run_id": run_id, "workflow": request.workflow},
             detail={"version": workflow_version, "origin": request.origin, "delivery_id": request.delivery_id}
-            | {"words": request.text},
+            | {"words": request.text, **({"dry": True} if request.dry else {})},
         )
         return True
 
@@ -126,7 +126,7 @@ class RunStore:
             cursor = await conn.execute(
                 """
                 select finished_at - created_at as took from graphs.run
-                where workflow = %s and state = 'done' order by finished_at desc limit %s
+                where workflow = %s and state = 'done' and not dry order by finished_at desc limit %s
                 """,
                 (workflow, limit),
             )
@@ -396,4 +396,5 @@ def _run(row: Row | Mapping[str, Any]) -> Run:
         sandbox=row["sandbox"],
         predicted=row["predicted"],
         figures=row["figures"],
+        promoted_to=row["promoted_to"],
     )

@@ -125,7 +125,16 @@ async def _settle(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     for deed in await _deeds(state, context):
         while isinstance(outcome := await context.settle(deed), Parked):
             await context.wait_for(_standing_for(deed), outcome)
+        await _settle_earlier(context, deed)
     return state
+
+
+async def _settle_earlier(context: RunContext, deed: Deed) -> None:
+    """An undoing that was stopped may have left its taking back in doubt: it is not begun a second time beside it."""
+    async with context.database.connection() as conn:
+        earlier = await compensation.begun_before(conn, deed)
+    while earlier and isinstance(outcome := await context.settle(earlier, of=deed), Parked):
+        await context.wait_for(_standing_for(deed), outcome)
 
 
 async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
@@ -157,6 +166,8 @@ async def _take_back(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _taken_back(context: RunContext, deed: Deed) -> Ended:
     if deed.state not in {IntentState.DONE, IntentState.COMPENSATED}:
         return Ended(StepState.SKIPPED, "it never happened", {})
+    if deed.state is IntentState.COMPENSATED:
+        return Ended(StepState.UNDONE, "it has been taken back", {})
     step, why = _way_back(context, deed), _NO_WAY_BACK
     if step is not None:
         outcome = await context.act(step)

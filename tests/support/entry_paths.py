@@ -26,6 +26,8 @@ _BATCHED = "tests/integration/test_batches.py::test_ones_own_are_skipped_and_str
 _PLANNED = "tests/acceptance/test_batch_and_plan.py::test_a_plan_of_two_steps_that_ask_is_approved_by_one_press"
 _DROPPED = "tests/acceptance/test_batch_and_plan.py::test_a_step_is_dropped_and_what_depends_on_it_is_not_begun"
 _CANCELLED = "tests/acceptance/test_batch_and_plan.py::test_whoever_asked_cancels_the_plan_and_a_bystander_does_not"
+_REHEARSED = "tests/acceptance/test_dry_run.py::test_what_would_run_alone_and_what_would_be_refused_is_said"
+_FOR_REAL = "tests/acceptance/test_dry_run.py::test_its_asker_alone_runs_it_for_real_once_under_the_same_digests"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
@@ -55,6 +57,9 @@ PATHS: dict[str, Row] = {
         *("verb status", "verb approvals", "verb help", "verb autonomy", "verb why"),
     ),
     **_rows(_UNDONE, "run", "verb undo"),
+    # A dry run goes through the gateway as well, and comes to nothing.
+    **_rows(_REHEARSED, "run", "verb dry"),
+    **_rows(_FOR_REAL, "run", "press run.for_real", "desk run"),
     **_rows(_IN_PLACE, "answer", "verb away", "verb delegate", "verb back"),
     **_rows(_AGAIN, "answer", "verb reopen", "press reopen.ask", "desk reopen"),
     # What is pressed, on cards and in modals.

@@ -76,6 +76,16 @@ def sentence(text: str, most: int) -> str:
     return _NAMED.sub(r"<@\1>", brief(text, most))
 
 
+def clipped(text: str, most: int) -> str:
+    """As much of a literal text as Slack counts within `most` characters; whoever cuts says so beside it."""
+    size = 0
+    for place, char in enumerate(text):
+        size += len(escaped(char))
+        if size > most:
+            return text[:place]
+    return text
+
+
 def cut(text: str, most: int) -> str:
     """`text` within `most` characters, for places that show it literally: words, never arguments."""
     shown = visible(text)
@@ -131,6 +141,11 @@ def bullets(texts: Iterable[str]) -> list[Block]:
     """A list of literal texts."""
     items = [{"type": "rich_text_section", "elements": _pieces(text)} for text in texts]
     return [_rich([{"type": "rich_text_list", "style": "bullet", "elements": items}])] if items else []
+
+
+def literal(text: str) -> Block:
+    """A block of code that shows `text`, made visible before, as it is."""
+    return _rich([{"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}])
 
 
 def _rich(elements: list[Block]) -> Block:

@@ -5,11 +5,15 @@ from typing import Any
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
+from graphs.rehearsing import pages_of
 from graphs.run import ENDED, Run, RunState, StepState, StepView
 
 STOP = "run.stop"
+FOR_REAL = "run.for_real"
 
 _MOST_STEPS = 20
+#: How much of all payloads together stands on the card, as Slack counts, and of one of them.
+_MOST_PAYLOADS, _MOST_PAYLOAD = 9_000, 1_500
 _MOST_NOTE = 200
 _STATE: Mapping[RunState, str] = {
     RunState.READY: "🔵 working",
@@ -35,15 +39,19 @@ _STEP: Mapping[StepState, str] = {
     StepState.IN_DOUBT: "❓ in doubt",
     StepState.SKIPPED: "➖ skipped",
     StepState.UNDONE: "↩️ undone",
+    StepState.REHEARSED: "🧪 rehearsed",
     StepState.BY_HAND: "🙋 by hand",
 }
 
 
 def run_card(run: Run) -> Message:
     """The run's one card, from its row alone."""
-    blocks = [limits.section(_title(run)), *_asked(run), *_plan(run), *_news(run), limits.context(*_figures(run))]
+    blocks = [limits.section(_title(run)), *_asked(run), *_plan(run), *_payloads(run), *_news(run)]
+    blocks.append(limits.context(*_figures(run)))
     if is_alive(run) and not run.stop_requested:
         blocks.append(limits.actions(_stop_button(run)))
+    if run.request.dry and run.state is RunState.DONE and run.promoted_to is None:
+        blocks.append(limits.actions(_for_real_button(run)))
     return Message(_text(run), blocks)
 
 
@@ -59,9 +67,10 @@ def _title(run: Run) -> str:
 
 def state_words(run: Run) -> str:
     """Where the run stands, as a mark and a word."""
+    dry = "🧪 dry run · " if run.request.dry else ""
     if run.stop_requested and is_alive(run):
-        return "🛑 stopping"
-    return _STATE[run.state]
+        return f"{dry}🛑 stopping"
+    return f"{dry}{_STATE[run.state]}"
 
 
 def _asked(run: Run) -> list[Block]:
@@ -92,6 +101,33 @@ def _note(step: StepView) -> str:
     """What the step's note adds to its summary and its state, which stand on the same line."""
     note = step.note.removeprefix(f"{step.summary}: ")
     return "" if note == step.state.value else note
+
+
+def _payloads(run: Run) -> list[Block]:
+    """What a dry run found would be sent, literally; what does not fit is said to stand in the thread."""
+    found = [(number, step) for number, step in enumerate(run.steps[:_MOST_STEPS], 1) if step.payload is not None]
+    room = min(_MOST_PAYLOAD, _MOST_PAYLOADS // max(len(found), 1))
+    blocks: list[Block] = []
+    for number, step in found:
+        payload = step.payload
+        assert payload is not None
+        whole = limits.visible(f"{payload.method} {payload.path}") + "\n" + limits.visible(payload.body)
+        shown = limits.clipped(whole, room)
+        lead = f"{number}. Would be sent, digest `{limits.escape(payload.digest[:16])}`"
+        if shown != whole:
+            lead += f" (cut: {len(shown):,} of {len(whole):,} characters; the whole stands in the thread)"
+        blocks += [limits.context(lead), limits.literal(shown)]
+    if len(run.steps) > _MOST_STEPS and found:
+        blocks.append(limits.context("What the further steps would send stands in the thread."))
+    return blocks
+
+
+def payload_card(run: Run, page: int) -> Message:
+    """One page of what a dry run found would be sent, literally and whole."""
+    pages = pages_of(run.steps)
+    title = f"🧪 Dry run, nothing was sent: the exact payloads, page {page + 1} of {len(pages)}"
+    lines = pages[page].split("\n") if page < len(pages) else ["(no longer there)"]
+    return Message(f"{title}.", [limits.section(f"*{title}*"), limits.literal("\n".join(map(limits.visible, lines)))])
 
 
 def _within(most: int, lines: list[str]) -> list[str]:
@@ -127,6 +163,10 @@ def _outcome(run: Run) -> str:
 
 def _figures(run: Run) -> list[str]:
     lines = [f"`{limits.escape(run.run_id)}`"]
+    if run.promoted_to:
+        lines.append(f"Run for real as `{limits.escape(run.promoted_to)}`")
+    if run.request.promotes:
+        lines.append(f"Shown first by the dry run `{limits.escape(run.request.promotes)}`")
     if run.predicted:
         lines.append(f"Predicted: {limits.brief(run.predicted, 200)}")
     if run.reasoned_by:
@@ -145,6 +185,16 @@ def _reasoner(name: str) -> str:
 def _spend(figures: Mapping[str, Any]) -> str:
     said = [f"{name.replace('_', ' ')} {value}" for name, value in sorted(figures.items())]
     return limits.brief(", ".join(said), 300)
+
+
+def _for_real_button(run: Run) -> Block:
+    sure = limits.confirm(
+        "Run it for real?",
+        "The same request runs again, this time for real. Whoever policy names is asked first, as always.",
+        yes="Run it",
+        no="Not now",
+    )
+    return limits.button("Run it for real", FOR_REAL, run.run_id, style="primary", confirm=sure)
 
 
 def _stop_button(run: Run) -> Block:

@@ -1,9 +1,12 @@
 """The run card: what is happening, what it waits for, how it ended."""
 
+from dataclasses import replace
+
 import pytest
 
-from bot.slack.blocks.run_card import STOP, run_card
-from graphs.run import RunState, StepState, Waiting
+from bot.slack.blocks.run_card import FOR_REAL, STOP, payload_card, run_card
+from graphs.rehearsing import pages_of
+from graphs.run import Payload, Run, RunState, StepState, StepView, Waiting
 from tests.support.cards import active_marks, buttons, faults_of, run_with, shown, step_view
 from tests.unit.bot.test_approval_card import HOSTILE
 
@@ -115,3 +118,55 @@ def test_whoever_rejected_a_step_is_shown_by_name_and_nobody_else_is() -> None:
     for text in (message.text, shown(message)):
         assert "<@U0BEN> rejected it: ask " in text
         assert "<@U0ADA>" not in text
+
+
+def rehearsed(body: str, key: str = "refund") -> StepView:
+    payload = Payload(digest="ab" * 32, method="POST", path="/refunds", body=body, request_sha256="cd" * 32)
+    return step_view(key=key, state=StepState.REHEARSED, note="would wait for an approver", payload=payload)
+
+
+def dry(*steps: StepView, **changes: object) -> Run:
+    run = run_with(**{"state": RunState.DONE, "steps": list(steps), **changes})
+    return replace(run, request=run.request.model_copy(update={"dry": True}))
+
+
+def test_a_dry_run_says_so_wherever_it_shows_and_shows_the_exact_bytes_and_their_digest() -> None:
+    body = '{"amount":38900,"note":"```<!channel>``` & more"}'
+    message = run_card(dry(rehearsed(body)))
+    assert faults_of(message) == []
+    assert "dry run" in message.text
+    assert active_marks(message) == ["<@U0RITA>", "<@U0RITA>"]
+    for said in ("dry run", body, "POST /refunds", "abababababababab", "would wait for an approver"):
+        assert said in shown(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, True),
+        ({"state": RunState.READY}, False),
+        ({"state": RunState.REFUSED}, False),
+        ({"promoted_to": "run_live"}, False),
+    ],
+)
+def test_only_a_dry_run_that_would_do_something_offers_to_be_run_for_real_and_only_once(
+    changes: dict[str, object], offered: bool
+) -> None:
+    found = buttons(run_card(dry(rehearsed("{}"), **changes)))
+    assert (FOR_REAL in found) is offered
+    assert FOR_REAL not in buttons(run_card(run_with(state=RunState.DONE)))
+
+
+@pytest.mark.parametrize("body", ["x" * 20_000, "&" * 5_000, "\u200b" * 3_000, '{"a":"b"}'])
+@pytest.mark.parametrize("many", [1, 7, 40])
+def test_what_does_not_fit_is_cut_with_a_plain_note_and_stands_whole_in_the_thread(body: str, many: int) -> None:
+    run = dry(*[rehearsed(body, key=f"step:{number}") for number in range(many)])
+    card = run_card(run)
+    assert faults_of(card) == []
+    assert ("the whole stands in the thread" in shown(card)) is (len(body) > 1_000)
+    pages = pages_of(run.steps)
+    assert "".join(pages).count(body) == many
+    for page in {0, len(pages) - 1}:
+        message = payload_card(run, page)
+        assert faults_of(message) == []
+        assert "Dry run" in message.text
