@@ -28,6 +28,10 @@ _DROPPED = "tests/acceptance/test_batch_and_plan.py::test_a_step_is_dropped_and_
 _CANCELLED = "tests/acceptance/test_batch_and_plan.py::test_whoever_asked_cancels_the_plan_and_a_bystander_does_not"
 _REHEARSED = "tests/acceptance/test_dry_run.py::test_what_would_run_alone_and_what_would_be_refused_is_said"
 _FOR_REAL = "tests/acceptance/test_dry_run.py::test_its_asker_alone_runs_it_for_real_once_under_the_same_digests"
+_SETTLED = "tests/integration/test_doubts.py::test_policy_is_asked_again_before_what_did_not_happen_is_sent_again"
+_HAPPENED = "tests/acceptance/test_in_doubt_by_click.py::"
+_HAPPENED_SO = f"{_HAPPENED}test_what_only_a_person_can_tell_is_asked_and_their_word_ends_it"
+_LOOKING = "tests/integration/test_doubts.py::test_investigate_says_who_looks_and_settles_nothing"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
@@ -76,6 +80,10 @@ PATHS: dict[str, Row] = {
     **_rows(_PLANNED, "answer", "press plan.approve", "desk plan"),
     **_rows(_DROPPED, "answer", "press plan.drop"),
     **_rows(_CANCELLED, "stop", "press plan.cancel"),
+    # A person's word that it did not happen lets a run go on, through the same door and past the same policy.
+    **_rows(_SETTLED, "run", "press doubt.absent", "desk doubt"),
+    **_rows(_HAPPENED_SO, "nothing", "press doubt.happened", "form doubt.happened", "press reference.text"),
+    **_rows(_LOOKING, "nothing", "press doubt.looking"),
     **_rows(_BY_HAND, "nothing", "press errand.done", "press errand.impossible", "desk errand"),
     **_rows(_PRESSED, "stop", "press run.stop"),
     **_rows(
