@@ -48,6 +48,8 @@ async def test_who_stands_in_for_the_absent_answers_in_their_place(company: Comp
     await told_at_click(company, ADA, card, "approval.approve", says="Approved")
     decided = await company.approval_card(card["run"], state="Approved")
     assert f"<@{ADA}> for <@{BEN}>" in decided["text"]
+    # The company is shared: whoever comes next finds nobody standing in.
+    await told(company, BEN, "back", says="Welcome back")
 
 
 async def test_a_card_that_cannot_be_shown_is_told_to_whoever_asked_and_to_the_admin(
