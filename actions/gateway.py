@@ -169,8 +169,9 @@ class Gateway:
 
     async def cancel_run(self, conn: Connection, run_id: RunId) -> None:
         """Take back what a stopped run still waits for; what has been sent stays as it is."""
-        for approval_id in await store.cancel_intents(conn, run_id):
-            self._metrics.approvals.labels("", ApprovalState.CANCELLED).inc()
+        asked, decided = await store.cancel_intents(conn, run_id)
+        self._metrics.approvals.labels("", ApprovalState.CANCELLED).inc(len(asked))
+        for approval_id in (*asked, *decided):
             await refresh_cards(conn, "approval", approval_id)
 
     async def ask_again(self, conn: Connection, run_id: RunId) -> None:

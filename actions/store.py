@@ -337,11 +337,12 @@ async def run_of_receiver_key(conn: Connection, receiver_key: str) -> RunId | No
     return None if row is None else RunId(row["run_id"])
 
 
-async def cancel_intents(conn: Connection, run_id: RunId) -> list[str]:
-    """Take back every wish of a run that nothing was sent for; returns the approvals that are no longer asked."""
-    asked = await cancel_asked(conn, run_id)
-    await cancel_unsent(conn, run_id)
-    return asked
+async def cancel_intents(conn: Connection, run_id: RunId) -> tuple[list[str], list[str]]:
+    """Take back every wish of a run that nothing was sent for.
+
+    Returns the approvals that are no longer asked, and those that were decided and come to nothing now.
+    """
+    return await cancel_asked(conn, run_id), await cancel_unsent(conn, run_id)
 
 
 async def recent_effects(conn: Connection, *, limit: int, run_id: str | None = None) -> list[dict[str, Any]]:

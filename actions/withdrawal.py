@@ -32,8 +32,8 @@ async def cancel_asked(conn: Connection, run_id: RunId) -> list[str]:
     return [row["approval_id"] for row in rows]
 
 
-async def cancel_unsent(conn: Connection, run_id: RunId) -> None:
-    """Take back every wish of a run that nothing was sent for."""
+async def cancel_unsent(conn: Connection, run_id: RunId) -> list[str]:
+    """Take back every wish of a run that nothing was sent for; the approvals that were given or expired for them."""
     cursor = await conn.execute(
         """
         update actions.intent i set state = 'cancelled', ended_at = core.now(), cause = 'cancelled'
@@ -44,12 +44,19 @@ async def cancel_unsent(conn: Connection, run_id: RunId) -> None:
         """,
         (run_id,),
     )
-    for row in await cursor.fetchall():
+    rows = await cursor.fetchall()
+    for row in rows:
         subject = {name: row[name] for name in ("run_id", "step", "intent_id", "revision", "action")}
         detail = {"digest": row["digest"], "cause": "run_ended"}
         audit.append_at_end(
             conn, row["workspace"], "effect.cancelled", actor=audit.CODE, subject=subject, detail=detail
         )
+    cursor = await conn.execute(
+        "select approval_id from actions.approval where intent_id = any(%s) and state in ('approved', 'expired')"
+        " order by approval_id",
+        ([row["intent_id"] for row in rows],),
+    )
+    return [row["approval_id"] for row in await cursor.fetchall()]
 
 
 async def _supersede(

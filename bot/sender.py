@@ -17,6 +17,9 @@ from core.metrics import Metrics
 #: Called with the transaction that ends an outbox row, for rows somebody waits for.
 OnReceipt = Callable[[Connection, str], Awaitable[None]]
 
+#: Called for a row that will never be delivered; gives what is to be written in the transaction that ends it.
+OnUndelivered = Callable[[Owed, str], Awaitable[Callable[[Connection], Awaitable[None]] | None]]
+
 #: After so many tries that Slack answered with trouble, a row ends undelivered.
 MOST_TRIES = 10
 
@@ -61,6 +64,7 @@ class Sender:
         clock: Clock,
         metrics: Metrics,
         on_receipt: OnReceipt,
+        on_undelivered: OnUndelivered | None = None,
         pacing: Pacing | None = None,
     ) -> None:
         self._database = database
@@ -71,6 +75,7 @@ class Sender:
         self._pacing = pacing or Pacing(clock)
         self._metrics = metrics
         self._on_receipt = on_receipt
+        self._on_undelivered = on_undelivered
         self._bell = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -188,7 +193,10 @@ class Sender:
 
     async def _give_up(self, owed: Owed, error: str) -> None:
         log.error("outbox row %s (%s) is undelivered: %s", owed.outbox_id, owed.kind, error)
+        tell = None if self._on_undelivered is None else await self._on_undelivered(owed, error)
         async with self._database.transaction() as conn:
             if await self._outbox.undelivered(conn, owed, error):
                 await self._tell(conn, owed)
+                if tell is not None:
+                    await tell(conn)
         self._metrics.outbox_sent.labels(owed.kind, "undelivered").inc()

@@ -49,6 +49,7 @@ from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.undelivered import Undelivered
 from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
 from core.clock import Clock
@@ -171,6 +172,7 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
         clock=installation.clock,
         metrics=installation.metrics,
         on_receipt=installation.gateway.receipt_arrived,
+        on_undelivered=Undelivered(installation.approvals.view, lambda: installation.rules().team),
         pacing=Pacing(installation.clock, seconds_each=installation.settings.post_seconds),
     )
     intake = _intake(installation, side)

@@ -11,6 +11,7 @@ from actions.approvals import Approvals
 from actions.chain import Absence
 from actions.outcome import Declined, Done, Parked
 from actions.reopening import NOT_YOURS, NOTHING, Reopening
+from bot.slack.blocks.approval_card import approval_card
 from core.db import Database
 from tests.support.company import ADA, AMIR, BEN, CLEO, RITA
 from tests.support.ledger import PEOPLE, TEAM, a_house, a_team, ask, deny, member, rules_of, standing
@@ -473,3 +474,24 @@ async def test_a_confirmation_gives_nobody_a_right(house):
     approval_id = await house.asked(await house.caller())
     click = await house.click_on(approval_id, by=BEN, confirmed=True, team_id=TEAM)
     assert (await house.approvals.decide(replace(click), standing(BEN))).refusal == "not_entitled"
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_run_that_is_stopped_has_the_card_of_what_was_decided_and_not_sent_say_so(house, given):
+    caller = await house.caller()
+    approval_id = await house.asked(caller)
+    if given:
+        await house.answer(approval_id, by=BEN)
+    else:
+        await house.pass_time(timedelta(hours=5))
+        await house.approvals.expire_due()
+    await house.execute("update core.outbox set state = 'sent' where state = 'owed'")
+    async with house.database.transaction() as conn:
+        await house.gateway.cancel_run(conn, caller.run_id)
+    owed = await house.execute(
+        "select 1 from core.outbox join core.card using (card_id) where subject_id = %s and state = 'owed'", approval_id
+    )
+    assert len(owed) == 1
+    said = approval_card(await house.approvals.view(approval_id))
+    assert ("Will not happen" in said.text) is given
+    assert "Ask again" not in str(said.blocks)

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from actions.approval import ApprovalView
+from actions.team import Member, Team
 from bot.channel import Message, Place
 from bot.sender import Sender
 from bot.slack.channel import SlackChannel
+from bot.undelivered import Undelivered
 from core.clock import SystemClock
 from core.db import Database, open_database
 from core.ids import new_card_id
 from core.metrics import Metrics
 from core.outbox import owe_ephemeral, owe_post, refresh_cards, show_card
+from tests.support.cards import approval_view
 from tests.support.local_workspace import People, client_of
 from tests.support.slack_side import (
     Receipts,
@@ -29,6 +33,8 @@ from tests.support.slack_side import (
     running,
     until_rows,
 )
+
+TEAM_OF_ALL = Team(workspace="T0LOCAL", people={"U0ADA": Member(name="Ada", roles=frozenset({"admin"}))})
 
 
 @dataclass
@@ -267,6 +273,43 @@ async def test_a_card_of_nothing_ends_undelivered_and_does_not_block_its_channel
     assert await office.posted() == ["after it"]
     [row] = await rows(office.database, "select error from core.outbox where state = 'undelivered'")
     assert "no such run" in row["error"]
+
+
+async def test_an_approval_card_that_cannot_be_shown_is_told_to_the_requester_and_the_admins_once(
+    office: Office,
+) -> None:
+    view = approval_view(requester="U0RITA", workspace="T0LOCAL")
+    office.cards.text[f"approval {view.approval_id}"] = "the card"
+
+    async def load(approval_id: str) -> ApprovalView | None:
+        return view if approval_id == view.approval_id else None
+
+    hook = Undelivered(load, lambda: TEAM_OF_ALL)
+    sender = Sender(
+        office.database,
+        office.channel,
+        office.cards,
+        clock=SystemClock(),
+        metrics=office.metrics,
+        on_receipt=office.receipts,
+        on_undelivered=hook,
+    )
+    async with running(sender.run):
+        for channel in ("C0NOWHERE", "C0GENERAL", "C0GENERAL"):
+            async with office.database.transaction() as conn:
+                await show_card(conn, "approval", view.approval_id, conversation(channel))
+            await drained(office.database)
+    assert await office.posted() == ["the card"]
+    for person in ("U0RITA", "U0ADA"):
+        channels = (await office.people.see("channels", person=person))["channels"]
+        direct = [channel["id"] for channel in channels if channel["id"].startswith("D")]
+        said = [each["text"] for each in await office.people.messages(direct[0], person=person)]
+        assert len(said) == 1
+        assert "could not be delivered to <#C0NOWHERE>" in said[0]
+        assert "Nobody has rejected it" in said[0]
+        assert f"reopen {view.approval_id} in #channel" in said[0]
+    events = await rows(office.database, "select detail from core.audit where event = 'approval.undelivered'")
+    assert {event["detail"]["channel"] for event in events} == {"C0NOWHERE"}
 
 
 async def test_trouble_at_slack_is_tried_again_and_given_up_only_after_ten_tries(office: Office) -> None:

@@ -141,6 +141,16 @@ def stopping(run_id: str) -> str:
     )
 
 
+def undelivered(view: ApprovalView, channel: str, error: str) -> str:
+    """Tells whoever must know that an approval's card could not be shown, and how to ask elsewhere."""
+    return (
+        f"📭 The approval card for *{limits.brief(view.summary, 300)}* could not be delivered to <#{channel}>: "
+        f"{limits.brief(error, 300)} Nobody has rejected it; it can be answered until "
+        f"{limits.instant(view.expires_at)}. "
+        f"Invite me to a channel its approvers read, and say `reopen {limits.escape(view.approval_id)} in #channel`."
+    )
+
+
 def no_such_time(said: str) -> str:
     """Says how an end in time is said."""
     return (

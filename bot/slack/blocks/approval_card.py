@@ -272,6 +272,7 @@ def outcome_line(view: ApprovalView) -> str:
     lines = {
         IntentState.EXECUTING: "⏳ *Being carried out now*",
         IntentState.DONE: "✅ *Done*" if view.outcome.startswith(f"{view.summary}: done") else f"✅ *Done*: {text}",
+        IntentState.CANCELLED: f"🛑 *Will not happen*: {text or 'the run ended before anything was sent'}",
         IntentState.COMPENSATED: "↩️ *Done, and taken back since*",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
         IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
