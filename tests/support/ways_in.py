@@ -69,9 +69,16 @@ class Ground:
     async def at_rest(self) -> None:
         """Until no run is under way: each has ended or waits."""
 
+        # A run waits for its report to be delivered too, and for a moment after people have answered.
+        busy = (
+            "select from graphs.run r where state = 'ready' or state = 'waiting' and not exists ("
+            "select from actions.approval p join actions.intent i using (intent_id)"
+            " where i.run_id = r.run_id and p.state = 'pending')"
+            " union all select from bot.delivery where state = 'received'"
+        )
+
         async def still() -> bool:
-            busy = "select from graphs.run where state = 'ready' union all select from bot.delivery"
-            return not await self.rows(f"{busy} where state = 'received'")
+            return not await self.rows(busy)
 
         await self.company.until(still, "every run has ended or waits")
 
