@@ -43,7 +43,7 @@ def orders() -> Orders:
     ("text", "says"),
     [
         ("rum returns #W1001", "Did you mean `/team run`?"),
-        ("xyzzy", "I do not know “xyzzy”. I know: run, ask, status"),
+        ("xyzzy", "I do not know “xyzzy”. I know: run, dry, ask, status"),
         ("run retruns #W1001 water bottle", "There is no workflow “retruns”. Did you mean *returns*?"),
         ("run", "Something is missing. Say it like this: `/team run"),
         ("ask", "Something is missing. Say it like this: `/team ask"),

@@ -20,7 +20,6 @@ from tests.support.undoing import (
     order_of,
     restores_of,
     returned,
-    run_of,
     state_of,
     undoings_of,
 )
@@ -91,28 +90,6 @@ async def test_a_rejected_undoing_leaves_everything_and_can_be_asked_for_again(
     )
     await undone_by(company, RITA, run_id, state="done")
     assert len(await restores_of(company, order_id)) == 1
-
-
-async def test_what_is_in_doubt_is_settled_before_it_is_taken_back(company: Company, orders: Orders) -> None:
-    order_id = orders.take(at_most=5_000)
-    await company.control("shop", apply_then_timeout_next=1)
-    await company.command(RITA, f"run returns {order_id} everything because it broke")
-
-    async def is_applied() -> bool:
-        return (await order_of(company, order_id))["status"] == "return requested"
-
-    await company.until(is_applied, "the shop has it on record")
-    await company.control("shop", down=True)
-    await company.run_card(containing=order_id, state="waiting")
-    run_id = await run_of(company, order_id)
-    await told(company, RITA, f"stop {run_id}", says="Stopping")
-    await state_of(company, run_id, "stopped")
-    undoing = await undone_by(company, RITA, run_id, state="waiting")
-    assert undoing["steps"][0]["state"] == "in_doubt"
-    await company.control("shop", down=False)
-    await state_of(company, undoing["run_id"], "done")
-    assert len(await restores_of(company, order_id)) == 1
-    assert (await order_of(company, order_id))["status"] == "delivered"
 
 
 async def test_a_taking_back_that_was_stopped_in_doubt_is_settled_and_not_begun_beside_it(

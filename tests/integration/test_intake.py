@@ -239,7 +239,7 @@ async def test_somebody_of_another_workspace_with_a_known_id_is_a_stranger(offic
 SENTENCES = [
     ("run retruns #W1", ["no workflow “retruns”", "Did you mean *returns*?"]),
     ("run", ["Something is missing", "/team run &lt;workflow&gt;"]),
-    ("aprovals", ["Did you mean `/team approvals`?", "I know: run, ask"]),
+    ("aprovals", ["Did you mean `/team approvals`?", "I know: run, dry, ask"]),
     ("help", ["/team run", "*returns* — takes goods back"]),
     ("ask what is the weather", ["I don't know what to do with that", "takes goods back"]),
     ("status", ["Nothing has been run yet"]),
