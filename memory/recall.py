@@ -245,7 +245,7 @@ async def visible_to(conn: Connection, asked: Asked) -> Visible:
 
 def may_show(scope: Scope, place: Scope | None) -> bool:
     """True when whoever reads along at `place` may see what is of `scope`, as far as its kind tells."""
-    if place is None or place.kind is ScopeKind.PERSON or scope == place:
+    if place is None or place.kind is ScopeKind.PERSON or scope.name == place.name:
         return True
     return scope.kind in (ScopeKind.CHANNEL, ScopeKind.WORKSPACE)
 

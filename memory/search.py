@@ -11,8 +11,11 @@ from memory.embedder import Vector, width_of
 from memory.item import ItemId, ScopeId, Tier
 from memory.ranking import Candidate
 
-#: From each list so many candidates; with their neighbours they find what scoring everything would.
+#: From each list so many candidates, and their neighbours.
 CANDIDATES = 100
+
+#: An answer often has none of the question's words: the beginnings of the conversations that fit best are looked at.
+TALKS, OF_TALK = 5, 30
 
 #: Scopes that hold no more than this together are searched exactly: sorting them is as quick as walking a graph.
 EXACTLY_UP_TO = 2_000
@@ -67,6 +70,9 @@ _FOUND: LiteralString = """
 ), candidates as (
   select item_id from first
   union select neighbour.item_id from first join memory.item item using (item_id), {around}
+  union select part.item_id from (select conversation_id from talks order by words desc limit %(talks)s) as talk,
+    lateral (select item_id from memory.item where item.conversation_id = talk.conversation_id
+             order by said_at, item_id limit %(of_talk)s) as part
 )
 select item.item_id, item.scope_id, item.tier, item.author, item.trust, item.said_at, item.conversation_id,
        item.subjects, coalesce(own.words, 0) as words, coalesce(talk.words, 0) as conversation,
@@ -160,6 +166,8 @@ async def _found(conn: Connection, looked: Looked, *, exactly: bool) -> list[Can
             "scopes": list(looked.scopes),
             "terms": list(looked.terms),
             "candidates": CANDIDATES,
+            "talks": TALKS,
+            "of_talk": OF_TALK,
             "vector": None if vector is None else written(vector, width_of(len(vector))),
             "model": looked.model_id,
             "at": looked.at,
