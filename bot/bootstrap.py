@@ -11,10 +11,6 @@ from actions.absence import Absences
 from actions.action import Catalogue
 from actions.approvals import Approvals
 from actions.batches import Batches
-from actions.connector import Connector, EffectClass
-from actions.connectors.outbox_channel import OutboxChannel
-from actions.connectors.payments import PaymentsConnector
-from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.doubts import Doubts
 from actions.edits import Edits
 from actions.errands import Errands
@@ -26,12 +22,12 @@ from actions.killswitch import KillSwitch
 from actions.outcome import Wake
 from actions.policy import Rules
 from actions.questions import Questions
-from actions.records import Records
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.outside import Outside, reach_outside
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
@@ -40,7 +36,7 @@ from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
-from core.errors import CountersignError, SettingsInvalid
+from core.errors import SettingsInvalid
 from core.ids import RunId
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
@@ -54,9 +50,7 @@ from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
-from graphs.workflow import Workflow, Workflows
-from graphs.workflows.returns import RETURNS
-from graphs.workflows.undo import UNDOING
+from graphs.workflow import Workflow, Workflows, scan_workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -71,9 +65,6 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("bot"),
 )
 
-#: Every workflow of this release.
-WORKFLOWS: Sequence[Workflow] = (RETURNS,)
-
 #: How often it is looked whether people could be asked less.
 AUTONOMY_SECONDS = 600.0
 #: How often it is looked what can be approved together.
@@ -82,10 +73,6 @@ BATCH_SECONDS = 1.0
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
 WATCH_SECONDS = 2.0
-
-
-class LiveConnectorRefused(CountersignError):
-    """A connector to a real outside system was about to be registered beside the local workspace."""
 
 
 @dataclass(frozen=True)
@@ -158,10 +145,9 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(model_options(settings), metrics)
         stack.push_async_callback(reasoner.close)
-        connectors = connectors_of(settings, database, session, offer.rules)
-        records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
+        outside = reach_outside(settings, database, session, offer.rules)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        ground = _Ground(database, cache, catalogue, rules, connectors, records, reasoner)
+        ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
         yield _put_together(settings, clock, metrics, ground)
 
 
@@ -181,37 +167,6 @@ def open_vault(settings: Settings) -> Vault:
     return Vault(FileWrappingKey(settings.wrapping_key))
 
 
-def connectors_of(
-    settings: Settings, database: Database, session: ClientSession, rules: Rules
-) -> Mapping[str, Connector]:
-    """The outside systems this installation may reach; raises LiveConnectorRefused beside the local workspace."""
-    local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
-    if local:
-        found += _sandbox(settings, session)
-    live = [connector.name for connector in found if local and not connector.sandbox]
-    if live:
-        raise LiveConnectorRefused(
-            f"{', '.join(live)} would reach a real system from the local workspace, where anybody can press Approve."
-            " Connect your Slack, or remove that connector."
-        )
-    return {connector.name: connector for connector in found}
-
-
-def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
-    url, settles = sandbox_url(settings), EffectClass(settings.sandbox_settles)
-    window = settings.window
-    return [
-        PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
-        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
-    ]
-
-
-def sandbox_url(settings: Settings) -> str:
-    """Where the sandbox shop and payment provider answer."""
-    return f"http://127.0.0.1:{settings.sandbox_port}"
-
-
 @dataclass(frozen=True)
 class _Ground:
     """What everything else stands on."""
@@ -220,14 +175,13 @@ class _Ground:
     cache: Cache
     catalogue: Catalogue
     rules: RulesKeeper
-    connectors: Mapping[str, Connector]
-    records: Records
+    outside: Outside
     reasoner: Reasoner
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
     rules = ground.rules
-    database, catalogue = ground.database, ground.catalogue
+    database, catalogue, outside = ground.database, ground.catalogue, ground.outside
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
@@ -236,11 +190,22 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
-    workflows = Workflows(_workflows(ground.connectors))
+    workflows = Workflows(_workflows(outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(run, guard, database, runs, doors.gateway, catalogue, rules(), ground.records, reasoner)
+        return RunContext(
+            run,
+            guard,
+            database,
+            runs,
+            doors.gateway,
+            catalogue,
+            rules(),
+            outside.records,
+            reasoner,
+            sources=outside.sources,
+        )
 
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
@@ -326,7 +291,7 @@ def _edits(
         ground.database,
         approvals,
         catalogue=ground.catalogue,
-        wishes=Wishes(ground.catalogue, ground.connectors),
+        wishes=Wishes(ground.catalogue, ground.outside.connectors),
         judge=Judge(rules, metrics),
         rules=rules,
         wake=wake,
@@ -348,20 +313,20 @@ def _door(
     gateway = Gateway(
         ground.database,
         ground.catalogue,
-        ground.connectors,
+        ground.outside.connectors,
         rules,
         wake=wake,
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
-        ground=Ground(ground.records, lambda: rules().rulebook),
+        ground=Ground(ground.outside.records, lambda: rules().rulebook),
     )
     return switch, gateway
 
 
-def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
+def _workflows(connectors: Mapping[str, object]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return [UNDOING, *(WORKFLOWS if {"shop", "payments"} <= connectors.keys() else [])]
+    return [each for each in scan_workflows() if connectors.keys() >= each.needs]
 
 
 def engine_options(settings: Settings) -> EngineOptions:
