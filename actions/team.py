@@ -173,6 +173,7 @@ def first_team(workspace: str, admin: str) -> str:
     return f"""\
 # Who may do what. Add people under their Slack member ids (profile, three dots, "Copy member ID").
 # Roles: admin, approver (with tier: 1, 2 or 3), operator, requester, auditor, viewer, guest.
+# Nothing runs until a teammate runs it: docs/how-to/teammates.md says how to add one.
 version: 1
 workspace: {workspace}
 solo: false

@@ -8,45 +8,9 @@ from actions.rule_file import PolicyInvalid
 from bot.company import settle_sample_company
 from bot.extending import catalogue_of, check_team, workflows_of
 
-OWN = """
-from pydantic import BaseModel
-
-from actions.action import Call, Effect, action
-from graphs.plan import NoPlan
-from graphs.spine import Walk, spine
-from graphs.workflow import Workflow
-
-
-class Wave(BaseModel):
-    to: str
-
-
-class Waved(BaseModel):
-    at: str
-
-
-@action("hand.wave", connector="slack", effect=Effect.REVERSIBLE, summary="Wave to {to}", recipient="to")
-async def wave(args: Wave, call: Call) -> Waved:
-    return Waved(at=(await call.send())["ts"])
-
-
-async def gather(text, context):
-    raise NoPlan("Nobody is there.")
-
-
-async def plan(facts, context):
-    raise NoPlan("Nobody is there.")
-
-
-GREETING = Workflow(
-    name="greeting",
-    version=1,
-    purpose="Wave to somebody",
-    usage="<name>",
-    examples=("wave to Ben",),
-    build=lambda: spine(Walk(gather=gather, plan=plan, report=lambda facts, ended: "", actions=("hand.wave",))),
-)
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "teammates.md"
+#: The template of the page, as somebody would copy it.
+OWN = PAGE.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
 
 
 @pytest.fixture
