@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langgraph.graph import StateGraph
+if TYPE_CHECKING:
+    from langgraph.graph import StateGraph
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Workflow:
     """How a person asks for it, after the workflow's name."""
     examples: tuple[str, ...]
     """Sentences that mean this workflow, for `ask`."""
-    build: Callable[[], StateGraph[Any, Any, Any, Any]]
+    build: "Callable[[], StateGraph[Any, Any, Any, Any]]"
     offered: bool = True
     """False for one that people reach by a verb of its own, and no schedule starts."""
     needs: frozenset[str] = frozenset()
