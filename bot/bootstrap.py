@@ -327,7 +327,7 @@ def _door(
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
-        ground=Ground(ground.outside.records, lambda: rules().rulebook),
+        ground=Ground(ground.outside.records, lambda: rules().rulebook, ground.outside.sources),
     )
     return switch, gateway
 
