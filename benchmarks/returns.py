@@ -51,9 +51,8 @@ def _share(shop: Shop, kind: str, cases: list[Case]) -> None:
     amounts = [answer.cents for answer in answers]
     for limit in (100, 250, 500, 1000, 2000):
         above = [cents for cents in amounts if cents > limit * 100]
-        print(
-            f"  were the limit {limit} USD: {len(above) / len(amounts):.1%} by count, {sum(above) / sum(amounts):.1%} by sum"
-        )
+        shares = len(above) / len(amounts), sum(above) / sum(amounts)
+        print(f"  were the limit {limit} USD: {shares[0]:.1%} by count, {shares[1]:.1%} by sum")
 
 
 if __name__ == "__main__":
