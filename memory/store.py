@@ -74,6 +74,28 @@ class Store:
         assert row is not None
         return ScopeId(row["scope_id"])
 
+    async def set_members(self, conn: Connection, scope: ScopeId, people: Iterable[str]) -> None:
+        """These and nobody else are members of the scope from now on."""
+        named = sorted(set(people))
+        await conn.execute("delete from memory.scope_member where scope_id = %s and user_id <> all(%s)", (scope, named))
+        await conn.execute(
+            "insert into memory.scope_member (scope_id, user_id) select %s, unnest(%s::text[]) on conflict do nothing",
+            (scope, named),
+        )
+        await conn.execute("update memory.scope set members_at = core.now() where scope_id = %s", (scope,))
+
+    async def set_person(
+        self, conn: Connection, workspace: str, user_id: str, names: Sequence[str], *, is_guest: bool
+    ) -> None:
+        """What this person is called from now on, whole name first."""
+        await conn.execute(
+            """
+            insert into memory.person (workspace, user_id, names, is_guest) values (%s, %s, %s, %s)
+            on conflict (workspace, user_id) do update set names = excluded.names, is_guest = excluded.is_guest
+            """,
+            (workspace, user_id, list(names), is_guest),
+        )
+
     async def remember(self, conn: Connection, episode: Episode) -> ItemId | None:
         """Append this to the log and let it be found, all in the caller's transaction.
 

@@ -47,6 +47,7 @@ create table memory.person (
   is_guest boolean not null default false,
   primary key (workspace, user_id)
 );
+create index person_by_name on memory.person using gin (names);
 
 -- The scopes whose memory this person may see now. A guest sees only where they are a member.
 create function memory.visible_to(of_workspace text, person text, is_guest boolean)
@@ -220,7 +221,7 @@ create table memory.recall_item (
   item_id bigint not null references memory.item on delete cascade,
   rank int not null,
   score real not null,
-  signals jsonb not null,
+  why jsonb not null,
   cited_at timestamptz,
   primary key (recall_id, item_id)
 );

@@ -6,7 +6,7 @@ from core.ids import new_id
 from core.trust import TrustLabel
 from memory.distil import Distiller, Drafted
 from memory.episode import EpisodeKind
-from tests.support.remembering import Memory
+from tests.support.knowing import Memory
 
 pytest_plugins = ["tests.support.migrated"]
 

@@ -8,7 +8,7 @@ import pytest
 from core.ids import new_id
 from core.trust import TrustLabel
 from memory.fact import Claim, Span
-from tests.support.remembering import NOON, OTHER, SHOP, TEAM, Memory
+from tests.support.knowing import NOON, OTHER, SHOP, TEAM, Memory
 
 pytest_plugins = ["tests.support.migrated"]
 

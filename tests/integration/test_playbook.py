@@ -7,7 +7,7 @@ from core.outbox import Conversation
 from memory.item import Scope, ScopeKind
 from memory.playbook import BannedPhrase, LongestSentence, Wish
 from memory.playbook_store import StoredPlaybook
-from tests.support.remembering import OTHER, SHOP, TEAM, Memory
+from tests.support.knowing import OTHER, SHOP, TEAM, Memory
 
 pytest_plugins = ["tests.support.migrated"]
 

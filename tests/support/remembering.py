@@ -1,75 +1,99 @@
-"""What tests of memory say, remember and ask, in a few words."""
+"""A memory over a real database, and short words to fill and ask it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from core.cache import Cache
+from core.clock import SystemClock
 from core.db import Database
+from core.metrics import Metrics
 from core.subjects import Vault
 from core.trust import TrustLabel
-from memory.episode import Episode, EpisodeKind
-from memory.facts import Facts
+from memory.backlog import Backlog
+from memory.embedder import Embedder, HashedNgrams
+from memory.episode import Episode
+from memory.hot import Hot
 from memory.item import ItemId, Scope, ScopeId, ScopeKind
+from memory.reading import Reading
+from memory.recall import Asked, Recall, Recalled
 from memory.store import EVERYWHERE, Store, fence
 
-TEAM = "T0LOCAL"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TEAM = "T0"
 SHOP = Scope(TEAM, ScopeKind.CHANNEL, "C0SHOP")
-OTHER = Scope(TEAM, ScopeKind.PRIVATE, "G0BOARD")
+BACK_OFFICE = Scope(TEAM, ScopeKind.PRIVATE, "G0BACK")
+ANN, BOB, CAT, GUEST = "U0ANN", "U0BOB", "U0CAT", "U0GUEST"
 
 
-class Memory:
-    """One installation's memory, as far as a test drives it."""
+def said(text: str, *, ts: str = "1", by: str = ANN, at: datetime = NOON, scope: Scope = SHOP, **more: Any) -> Episode:
+    """One message as it reaches the memory."""
+    more.setdefault("trust", TrustLabel.MEMBER)
+    return Episode(scope, f"slack:{scope.name}:{ts}", by, text, at, **more)
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+
+class NoCache(Cache):
+    """A cache in which nothing ever is."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    async def get(self, key: str) -> Any | None:
+        """Nothing."""
+        return None
+
+    async def put(self, key: str, value: Any, *, keep: Any) -> None:
+        """Keep nothing."""
+
+
+class Remembering:
+    """The parts of the memory on one database, embedding by letters unless told otherwise."""
+
+    def __init__(
+        self, database: Database, vault: Vault, *, embedder: Embedder | None = None, cache: Cache | None = None
+    ) -> None:
         self.database = database
-        self.vault = vault
         self.store = Store(vault)
-        self.facts = Facts(self.store, vault)
-        self._said = 0
+        self.embedder = embedder or HashedNgrams()
+        hot = Hot(cache or NoCache())
+        self.metrics, clock = Metrics(), SystemClock()
+        self.reading = Reading(vault, hot)
+        self.recall = Recall(database, vault, self.embedder, hot, clock=clock, metrics=self.metrics)
+        self.backlog = Backlog(database, self.reading, self.embedder, clock=clock, metrics=self.metrics)
 
-    async def say(
-        self,
-        text: str,
-        *,
-        by: str = "U0RITA",
-        minute: float | None = None,
-        scope: Scope = SHOP,
-        trust: TrustLabel = TrustLabel.MEMBER,
-        ts: str = "",
-        kind: EpisodeKind = EpisodeKind.SAID,
-    ) -> ItemId | None:
-        """Remember that this was said, a minute after the last unless told otherwise."""
-        self._said += 1
-        at = NOON + timedelta(minutes=self._said if minute is None else minute)
-        changed = None if kind is EpisodeKind.SAID else at + timedelta(seconds=self._said)
-        source = f"slack:{scope.name}:{ts or self._said}"
-        episode = Episode(scope, source, by, text, at, trust, kind=kind, event_at=changed)
+    async def remember(self, *episodes: Episode) -> list[ItemId | None]:
+        """Each in a transaction of its own."""
+        found: list[ItemId | None] = []
+        for episode in episodes:
+            async with self.database.transaction() as conn:
+                found.append(await self.store.remember(conn, episode))
+        return found
+
+    async def members(self, scope: Scope, *people: str) -> ScopeId:
+        """Let these and no others be members of the scope."""
         async with self.database.transaction() as conn:
-            return await self.store.remember(conn, episode)
+            number = await self.store.scope_of(conn, scope)
+            await self.store.set_members(conn, number, people)
+            return number
 
-    async def scope_id(self, scope: Scope = SHOP) -> ScopeId:
-        """The number of a scope."""
-        async with self.database.transaction() as conn:
-            return await self.store.scope_of(conn, scope)
+    async def embed(self) -> None:
+        """Make all vectors that are owed."""
+        await self.backlog.adopt()
+        while await self.backlog.work_once() is not None:
+            pass
 
-    async def rows(self, question: str, *values: Any) -> list[dict[str, Any]]:
-        """What the database answers to somebody who may see everything."""
+    async def ask(self, text: str, *, by: str = ANN, **more: Any) -> Sequence[Recalled]:
+        """What is recalled for a full member, as much as they like."""
+        asked = replace(Asked(TEAM, by, text, is_guest=False, tokens=1_000_000), **more)
+        return (await self.recall.recall(asked)).found
+
+    async def texts(self, text: str, **more: Any) -> list[str]:
+        """The same, the texts only."""
+        return [each.item.text for each in await self.ask(text, **more)]
+
+    async def rows(self, query: str, *args: Any) -> list[dict[str, Any]]:
+        """The rows of a query that sees everything."""
         async with self.database.transaction() as conn:
             await fence(conn, EVERYWHERE)
-            return await (await conn.execute(question.encode(), values)).fetchall()
-
-    async def told(
-        self,
-        subject: str,
-        relation: str | None = None,
-        *,
-        at: datetime | None = None,
-        known_at: datetime | None = None,
-        scopes: Sequence[Scope] = (SHOP,),
-    ) -> list[str]:
-        """The objects of this subject that hold, newest first."""
-        numbers = [await self.scope_id(scope) for scope in scopes]
-        async with self.database.transaction() as conn:
-            found = await self.facts.as_of(conn, TEAM, numbers, subject, relation, at=at, known_at=known_at)
-        return [fact.object for fact in found]
+            return await (await conn.execute(query.encode(), args)).fetchall()
