@@ -61,6 +61,7 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Setup("langgraph", set_up_checkpoints),
     Setup("engine", set_up_engine),
     Migrations("actions"),
+    Migrations("memory"),
     Migrations("graphs"),
     Migrations("scheduler"),
     Migrations("bot"),
