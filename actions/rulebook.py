@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.containment_rules import ContainmentRules
+from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from core.money import Money
 
@@ -125,6 +127,10 @@ class Rulebook(BaseModel):
 
     version: Annotated[int, Field(ge=1, strict=True)]
     returns: ReturnRules | None = None
+    prices: PriceRules | None = None
+    """Without it no price is proposed."""
+    containment: ContainmentRules | None = None
+    """Without it no host is proposed for isolation."""
 
     def refund(self, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder | Refusal:
         """What to refund for this wish, or why not; a pure function of the records and the wish."""
