@@ -127,8 +127,10 @@ class Action(Generic[Args, Result]):
         return declare
 
     def amount_of(self, args: Mapping[str, Any]) -> Money | None:
-        """The money this would move, where it moves any."""
-        return None if self.amount is None else getattr(self.parse(args), self.amount)
+        """The money this would move, whichever way, where it moves any."""
+        amount: Money | None = None if self.amount is None else getattr(self.parse(args), self.amount)
+        # What goes back to a customer must not count as less than nothing against a limit.
+        return Money(abs(amount.minor), amount.currency) if amount is not None and amount.minor < 0 else amount
 
     @property
     def guarded(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bot.local.sandbox.answers import Declined, answer
 from bot.local.sandbox.control_store import CONTROL_SCHEMA, ControlStore
 from bot.local.sandbox.database import Lane, connect, database_path, writing
 from bot.local.sandbox.received import read_body
+from core.clock import Clock
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS page (
@@ -64,6 +65,7 @@ class Competitors:
     """The HTTP interface over the pages."""
 
     lane: Lane[CompetitorsStore]
+    clock: Clock
 
     def add_to(self, app: web.Application) -> None:
         """Put the routes into `app`."""

@@ -38,8 +38,8 @@ class Hosts:
         """Put the routes into `app`."""
         app.router.add_get("/inventory/{name}", self.show_host)
         app.router.add_put("/inventory", self.find_hosts)
-        app.router.add_post("/{host_id}/isolation", self.isolate)
-        app.router.add_post("/{host_id}/release", self.release)
+        app.router.add_post("/isolations", self.isolate)
+        app.router.add_post("/releases", self.release)
         app.router.add_get("/isolations", self.show_isolation)
         app.router.add_get("/releases", self.show_release)
         app.router.add_get("/log", self.show_log)
@@ -60,8 +60,7 @@ class Hosts:
     async def isolate(self, request: web.Request) -> web.Response:
         """Cut one host off; the same key and body get the same answer."""
         body, received = await receive(request, IsolationBody, self.clock.now())
-        host_id = request.match_info["host_id"]
-        made = await self.lane.run(lambda store: store.isolate(host_id, body, received))
+        made = await self.lane.run(lambda store: store.isolate(body, received))
         if made.unanswered:
             leave_unanswered(request)
         return answer(made.answer)
@@ -69,8 +68,7 @@ class Hosts:
     async def release(self, request: web.Request) -> web.Response:
         """Let one host back; the same key and body get the same answer."""
         body, received = await receive(request, ReleaseBody, self.clock.now())
-        host_id = request.match_info["host_id"]
-        made = await self.lane.run(lambda store: store.release(host_id, body, received))
+        made = await self.lane.run(lambda store: store.release(body, received))
         if made.unanswered:
             leave_unanswered(request)
         return answer(made.answer)

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,20 +27,22 @@ CREATE TABLE IF NOT EXISTS feed (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 
 
 class IsolationBody(BaseModel):
-    """The body of `POST /hosts/{host_id}/isolation`."""
+    """The body of `POST /hosts/isolations`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    host_id: _Text
     minutes: Annotated[int, Field(ge=1, le=1440)]
     case_id: _Text
     reason: Annotated[str, Field(max_length=2000)]
 
 
 class ReleaseBody(BaseModel):
-    """The body of `POST /hosts/{host_id}/release`."""
+    """The body of `POST /hosts/releases`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    host_id: _Text
     command_id: _Text
     case_id: _Text
 
@@ -91,12 +93,12 @@ class HostsStore:
         ).fetchall()
         return {row["address"]: self.host(row["host_id"]) for row in rows}
 
-    def isolate(self, host_id: str, body: IsolationBody, received: Received) -> Made:
+    def isolate(self, body: IsolationBody, received: Received) -> Made:
         """Cut the host off once per honoured key; raises Declined where there is none, or where it is held already."""
-        asked = {"host_id": host_id, **body.model_dump()}
-        return self.effects.once("isolation", asked, received, lambda: self._isolate(host_id, body, received.at))
+        return self.effects.once("isolation", body.model_dump(), received, lambda: self._isolate(body, received.at))
 
-    def _isolate(self, host_id: str, body: IsolationBody, at: datetime) -> Json:
+    def _isolate(self, body: IsolationBody, at: datetime) -> Json:
+        host_id = body.host_id
         host = self.host(host_id)
         if host["held_by"] is not None:
             raise Declined(422, "already_isolated", f"{host_id} is isolated already by {host['held_by']}.")
@@ -106,12 +108,12 @@ class HostsStore:
         )
         return {"host_id": host_id, "command_id": command_id, "until": until}
 
-    def release(self, host_id: str, body: ReleaseBody, received: Received) -> Made:
+    def release(self, body: ReleaseBody, received: Received) -> Made:
         """Let the host back once per honoured key; one that this command does not hold any more is back already."""
-        asked = {"host_id": host_id, **body.model_dump()}
-        return self.effects.once("release", asked, received, lambda: self._release(host_id, body))
+        return self.effects.once("release", body.model_dump(), received, lambda: self._release(body))
 
-    def _release(self, host_id: str, body: ReleaseBody) -> Json:
+    def _release(self, body: ReleaseBody) -> Json:
+        host_id = body.host_id
         self.host(host_id)
         self._connection.execute(
             "UPDATE main.host SET held_by = NULL, held_until = NULL WHERE host_id = ? AND held_by = ?",
@@ -139,7 +141,7 @@ class HostsStore:
         row = self._connection.execute("SELECT body FROM main.feed WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise Declined(404, "feed_not_found", f"There is no feed {name}.")
-        return cast(Any, json.loads(row["body"]))
+        return json.loads(row["body"])
 
     def seed(self, hosts: list[HostEntry], feeds: dict[str, Any], lines: list[str]) -> bool:
         """Hold all this if there is no host yet, and say whether there was none."""

@@ -36,10 +36,11 @@ CREATE INDEX IF NOT EXISTS price_change_by_item ON price_change (item_id, sequen
 
 
 class PriceBody(BaseModel):
-    """The body of `POST /shop/items/{item_id}/price`."""
+    """The body of `POST /shop/prices`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    item_id: Annotated[str, Field(min_length=1, max_length=200)]
     price_minor: Annotated[int, Field(gt=0, le=10**12)]
     was_minor: Annotated[int, Field(gt=0, le=10**12)]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -95,12 +96,12 @@ class PricesStore:
             "SELECT * FROM main.price_change WHERE item_id = ? ORDER BY sequence", (item_id,)
         ).fetchall()
 
-    def change(self, item_id: str, body: PriceBody, received: Received) -> Made:
+    def change(self, body: PriceBody, received: Received) -> Made:
         """Change the price once per honoured key; raises Declined (422) where it is not at that version any more."""
-        asked = {"item_id": item_id, **body.model_dump()}
-        return self.effects.once(_KIND, asked, received, lambda: self._change(item_id, body, received.at))
+        return self.effects.once(_KIND, body.model_dump(), received, lambda: self._change(body, received.at))
 
-    def _change(self, item_id: str, body: PriceBody, at: datetime) -> Json:
+    def _change(self, body: PriceBody, at: datetime) -> Json:
+        item_id = body.item_id
         before = self.item(item_id, at)
         found = (before["version"], before["price_minor"], before["currency"])
         if found != (body.version, body.was_minor, body.currency):
@@ -134,11 +135,11 @@ class Prices:
     clock: Clock
 
     def add_to(self, app: web.Application) -> None:
-        """Put the routes into the shop's `app`."""
+        """Put the routes into `app`."""
         app.router.add_get("/items/{item_id}", self.show)
-        app.router.add_post("/items/{item_id}/price", self.change)
-        app.router.add_get("/prices", self.show_change)
-        app.router.add_get("/prices/log", self.show_log)
+        app.router.add_post("", self.change)
+        app.router.add_get("", self.show_change)
+        app.router.add_get("/log", self.show_log)
 
     async def show(self, request: web.Request) -> web.Response:
         """One item as it is sold now, or 404."""
@@ -148,8 +149,7 @@ class Prices:
     async def change(self, request: web.Request) -> web.Response:
         """Change one price; the same key and body get the same answer."""
         body, received = await receive(request, PriceBody, self.clock.now())
-        item_id = request.match_info["item_id"]
-        made = await self.lane.run(lambda store: store.change(item_id, body, received))
+        made = await self.lane.run(lambda store: store.change(body, received))
         if made.unanswered:
             leave_unanswered(request)
         return answer(made.answer)
