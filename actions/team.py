@@ -5,9 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
+from actions.budget import Budget
 from actions.rule_file import ChannelId, EnterpriseId, GroupId, UserId, WorkspaceId, misplaced
 
 Role = Literal["admin", "approver", "operator", "requester", "auditor", "viewer", "guest"]
+Purpose = Literal["plan", "reason", "write", "judge", "embed"]
+"""What a model is asked for; each purpose has a chain of models that are tried in order."""
 STARTERS: frozenset[str] = frozenset({"requester", "operator", "approver", "admin"})
 _DECIDERS: frozenset[str] = frozenset({"approver", "admin"})
 #: An auditor reads everything and decides nothing; a guest decides and runs nothing.
@@ -70,6 +73,10 @@ class Teammate(BaseModel):
     workflows: list[str]
     actions: list[str]
     approvals_channel: ChannelId | None = None
+    budget: Budget | None = None
+    """Of all its runs in a day."""
+    models: dict[Purpose, list[str]] = {}
+    """The chain for each purpose, where it is another than the team's."""
 
 
 class Team(BaseModel):
@@ -86,6 +93,8 @@ class Team(BaseModel):
     groups: dict[GroupId, Annotated[str, Field(min_length=1, max_length=80)]] = {}
     """The Slack user groups that rules may name, with what people call them; Slack says who is in one."""
     teammates: list[Teammate] = []
+    models: dict[Purpose, list[str]] = {}
+    """The names of models to try for each purpose, in order, as COUNTERSIGN_MODELS declares them."""
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:

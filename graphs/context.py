@@ -13,6 +13,7 @@ from actions.policy import Decision, Rules
 from actions.records import Records
 from core.db import Database
 from core.ids import IntentId
+from graphs.guarding import RunBudget
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
@@ -33,6 +34,8 @@ class RunContext:
     rules: Rules
     records: Records
     reasoner: Reasoner
+    budget: RunBudget | None = None
+    """What this run may use; None where nobody limits it."""
 
     @property
     def caller(self) -> Caller:

@@ -6,6 +6,8 @@ from typing import Any
 
 from langgraph.graph import StateGraph
 
+from actions.budget import Budget
+
 
 @dataclass(frozen=True)
 class Workflow:
@@ -24,6 +26,8 @@ class Workflow:
     build: Callable[[], StateGraph[Any, Any, Any, Any]]
     offered: bool = True
     """False for one that people reach by a verb of its own, and no schedule starts."""
+    budget: Budget | None = None
+    """Of each run; what is usual where nothing is declared."""
 
 
 class Workflows:
