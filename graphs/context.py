@@ -1,6 +1,6 @@
 """What a node may use: trusted records, the rulebook, a reasoner, and one guarded way to act."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from langgraph.types import interrupt
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from actions.gateway import Gateway
 from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
+from actions.source import Sources
 from core.db import Database
 from core.ids import IntentId
 from graphs.guarding import RunBudget
@@ -36,6 +37,8 @@ class RunContext:
     reasoner: Reasoner
     budget: RunBudget | None = None
     """What this run may use; None where nobody limits it."""
+    sources: Sources = field(default_factory=Sources)
+    """What else may be read outside: `context.sources.get(MAILBOX)`."""
 
     @property
     def caller(self) -> Caller:

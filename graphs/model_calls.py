@@ -136,19 +136,23 @@ class ModelCalls:
             if asker.run_id is not None:
                 await _show(conn, asker, ceilings, draws)
 
-    async def forget_answers(self, conn: Connection, run_id: RunId) -> None:
-        """Drop what is kept for a run that goes on, as part of the transaction that ends it."""
-        await conn.execute(
-            "update graphs.model_call set answer = null, partial = partial or outcome = 'started',"
-            " outcome = case when outcome = 'started' then 'lost' else outcome end,"
-            " ended_at = coalesce(ended_at, core.now()) where run_id = %s",
-            (run_id,),
-        )
-
     async def give_up_lost(self) -> None:
         """Call lost what died with its process: its worst case stays counted, marked as partial."""
         async with self._database.transaction() as conn:
             await conn.execute(_LOST.encode() + b" and lost_after < core.now()")
+
+
+async def forget_answers(conn: Connection, run_id: RunId) -> None:
+    """Drop what is kept for a run that goes on, as part of the transaction that ends it."""
+    await conn.execute(
+        """
+        update graphs.model_call
+        set answer = null, partial = partial or outcome = 'started', ended_at = coalesce(ended_at, core.now()),
+            outcome = case when outcome = 'started' then 'lost' else outcome end
+        where run_id = %s and (answer is not null or outcome = 'started')
+        """,
+        (run_id,),
+    )
 
 
 _LOST = """

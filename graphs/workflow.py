@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -28,6 +30,8 @@ class Workflow:
     """False for one that people reach by a verb of its own, and no schedule starts."""
     budget: Budget | None = None
     """Of each run; what is usual where nothing is declared."""
+    needs: frozenset[str] = frozenset()
+    """The connectors without which it could only fail; where one is missing it is not offered."""
 
 
 class Workflows:
@@ -45,3 +49,11 @@ class Workflows:
     def names(self) -> list[str]:
         """The names of those that can be asked for, in order."""
         return sorted({name for (name, _), workflow in self._all.items() if workflow.offered})
+
+
+def scan_workflows(package: str = "graphs.workflows") -> list[Workflow]:
+    """Every workflow declared in the modules of `package`: a new one is a file there, and nothing else."""
+    folder = import_module(package)
+    modules = sorted(iter_modules(folder.__path__), key=lambda info: info.name)
+    found = [value for info in modules for value in vars(import_module(f"{package}.{info.name}")).values()]
+    return [each for each in found if isinstance(each, Workflow)]

@@ -296,6 +296,7 @@ RETURNS = Workflow(
         "return everything from #W1004",
         "the customer wants their money back for a delivered order",
     ),
+    needs=frozenset({"shop", "payments"}),
     build=lambda: spine(
         Walk(
             gather=gather,
