@@ -58,8 +58,8 @@ class Draw:
 class BudgetReached(CountersignError):
     """A budget has no room for what was about to be used."""
 
-    def __init__(self, ceiling: Ceiling, draw: Draw, row: Row, measure: str) -> None:
-        self.ceiling, self.draw, self.measure = ceiling, draw, measure
+    def __init__(self, ceiling: Ceiling, draw: Draw, row: Row, measure: str, wanted: int) -> None:
+        self.draw, self.measure, self.wanted = draw, measure, wanted
         self.declared = ceiling.budget.ceilings[measure]
         self.allowed = self.declared + int(row[f"raised_{measure}"])
         self.used = int(row[measure])
@@ -171,7 +171,8 @@ async def _take(conn: Connection, workspace: str, ceiling: Ceiling, amounts: Amo
     draw = Draw(ceiling.scope, ceiling.subject, key["period"])
     if cursor.rowcount == 0:
         row = await row_of(conn, workspace, draw)
-        raise BudgetReached(ceiling, draw, row, _reached(ceiling.budget, row, amounts))
+        measure = _reached(ceiling.budget, row, amounts)
+        raise BudgetReached(ceiling, draw, row, measure, getattr(amounts, measure))
     return draw
 
 

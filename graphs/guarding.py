@@ -138,14 +138,17 @@ class RunBudget(AskerBudget):
 
 
 def raise_of(reached: BudgetReached) -> Step:
-    """The question for more: as much again as was declared, named so that a node run again asks the same."""
+    """The question for more: as much again as was declared, or as is wanted where that is more.
+
+    It is named so, and made of nothing that others change, that a node which runs again asks the same.
+    """
     unit, parts = _UNITS[reached.measure]
     draw = reached.draw
     args = Raise(
         budget=draw.scope,
         whose=draw.subject,
         period=draw.period,
-        amount=max(1, -(-reached.declared // parts)),
+        amount=max(1, -(-max(reached.declared, reached.wanted) // parts)),
         unit=unit,
     )
     trusted = (TrustLabel.OPERATOR, "the budget that was reached")
