@@ -113,6 +113,7 @@ class Installation:
     dispatcher: Dispatcher
     runner: Runner
     reasoner: Reasoner
+    model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
 
@@ -120,7 +121,7 @@ class Installation:
         """The workflow that free text asks for, or None when none fits well enough."""
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
-        reasoner = for_person(self.reasoner, ModelCalls(self.database), self.rules(), requester)
+        reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
         return (await reasoner.classify(text, examples)).value if examples else None
 
 
@@ -222,6 +223,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
         reasoner=reasoner,
+        model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(
             schedules,
