@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import ClientSession
 
 from actions.connector import Connector, EffectClass
+from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
@@ -17,6 +18,7 @@ from actions.source import Sources
 from bot.settings import Settings
 from core.db import Database
 from core.errors import CountersignError
+from graphs.budget import raise_ceiling, was_raised
 
 
 class LiveConnectorRefused(CountersignError):
@@ -50,7 +52,11 @@ def connectors_of(
 ) -> Mapping[str, Connector]:
     """What effects may go to; raises LiveConnectorRefused beside the local workspace."""
     local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
+    account = rules.team.workspace
+    found: list[Connector] = [
+        OutboxChannel(database, account=account, sandbox=local),
+        BudgetsConnector(database, raise_ceiling, was_raised, account=account, sandbox=local),
+    ]
     if local:
         found += _sandbox(settings, session)
     live = [connector.name for connector in found if local and not connector.sandbox]

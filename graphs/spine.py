@@ -13,6 +13,7 @@ from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
 from actions.source import SourceMissing
+from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.rehearsing import show_payloads, show_rehearsed, told
@@ -176,6 +177,9 @@ def _verify(walk: Walk) -> Node:
             decision = decisions[denied[0].key]
             reasons = " ".join(decision.reasons)
             return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        too_much = await plan_is_allowed(context, len(plan.steps))
+        if too_much:
+            return ended(state, RunState.REFUSED, f"The plan was not begun. {too_much}")
         return with_more(state, plan=plan.model_dump(mode="json"), results=[])
 
     return verify
@@ -219,7 +223,11 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
     step = plan.steps[len(results)]
-    reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
+    reason = (
+        _broken(plan, results, step)
+        or await _declined_beside(context, plan.steps[len(results) :], step)
+        or await action_is_allowed(context, step.key)
+    )
     outcome = None if reason else await context.act(step)
     ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):

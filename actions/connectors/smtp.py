@@ -144,9 +144,7 @@ class SmtpConnector:
         context = None if options.tls == "none" else ssl.create_default_context(cafile=options.ca_file)
         try:
             if options.tls == "implicit":
-                server = smtplib.SMTP_SSL(
-                    options.host, options.port, options.domain, timeout=left / 2, context=context
-                )
+                server = smtplib.SMTP_SSL(options.host, options.port, options.domain, timeout=left / 2, context=context)
             else:
                 server = smtplib.SMTP(options.host, options.port, options.domain, timeout=left / 2)
             if options.tls == "starttls":
