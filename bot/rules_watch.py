@@ -21,6 +21,7 @@ from bot.slack.blocks.rules_card import rules_card
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
 from core.outbox import Conversation, owe_ephemeral, owe_post, show_card
+from core.text import in_answer, spoken
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class RulesWatch:
             return
         log.error("the rules were not changed: %s", why)
         rules = self._keeper()
-        text = f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}"
+        text = spoken(f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}")
         channel, workspace = rules.policy.approvals.channel, rules.team.workspace
         async with self._database.transaction() as conn:
             if channel is not None:
@@ -160,6 +161,6 @@ class RulesDesk:
         )
 
         async def effect(conn: Connection) -> str:
-            return (await self._keeper.press(conn, click, standing)).text
+            return in_answer((await self._keeper.press(conn, click, standing)).text)
 
         return effect

@@ -17,6 +17,7 @@ from yarl import URL
 
 from actions.connector import Contested, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
 from core.errors import CountersignError
+from core.text import quoted
 
 
 class NoAnswer(CountersignError):
@@ -135,4 +136,4 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _why(body: Mapping[str, Any]) -> str:
-    return str(body.get("message") or body.get("error") or "")
+    return quoted(str(body.get("message") or body.get("error") or ""))
