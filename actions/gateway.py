@@ -174,9 +174,9 @@ class Gateway:
         for approval_id in (*asked, *decided):
             await refresh_cards(conn, "approval", approval_id)
 
-    async def ask_again(self, conn: Connection, run_id: RunId) -> None:
-        """Have a run that found an outside system away look again in a while."""
-        await self._wake(run_id, conn, self._clock.now() + ASK_AGAIN)
+    async def ask_again(self, conn: Connection, run_id: RunId, wait: timedelta | None = None) -> None:
+        """Have a run that found an outside system away look again in a while, or after what that system asked for."""
+        await self._wake(run_id, conn, self._clock.now() + (wait or ASK_AGAIN))
 
     async def _once(self, wish: Wish) -> Outcome | None:
         """One pass: None means nothing was sent and it may be tried again at once."""

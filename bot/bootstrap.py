@@ -32,6 +32,7 @@ from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.switch import telling_of_trips
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -308,7 +309,12 @@ def _door(
         await wake(run_id, conn, None)
 
     switch = KillSwitch(
-        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+        ground.database,
+        lambda: rules().team,
+        trips=lambda: rules().policy.trips,
+        wake=wake_now,
+        metrics=metrics,
+        tell=telling_of_trips(rules),
     )
     gateway = Gateway(
         ground.database,

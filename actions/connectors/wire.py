@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, cast
 
 from aiohttp import (
@@ -18,6 +19,10 @@ from yarl import URL
 from actions.connector import Contested, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
 from core.errors import CountersignError
 from core.text import quoted
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+#: Whoever asks for more is asked again all the same: they may have meant something else.
+_LONGEST_WAIT = timedelta(hours=1)
 
 
 class NoAnswer(CountersignError):
@@ -99,7 +104,8 @@ class Wire:
         if 200 <= response.status < 300 and body is not None:
             return body
         if response.status == 429:
-            raise Unreachable(f"{self._name} asks to be called less often; nothing happened. It is tried again.")
+            text = f"{self._name} asks to be called less often; nothing happened. It is tried again."
+            raise Unreachable(text, wait=_wait_of(response.headers))
         if response.status == 409:
             # It may well be our own earlier call that it knows of: that is no proof that nothing happened.
             why = _why(body or {}) or "HTTP 409"
@@ -115,6 +121,19 @@ class Wire:
         code = body.get("error") if body else None
         code = code if isinstance(code, str) else f"http_{status}"
         raise Rejected(f"{self._name} refused: {_why(body or {}) or code}", code=code)
+
+
+def _wait_of(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the other side asks us to wait, in seconds or until a time by its own clock; None where it does not."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdecimal():
+        wait = timedelta(seconds=int(said[:9]))
+    else:
+        try:
+            wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
 def compact(body: Mapping[str, Any]) -> bytes:
