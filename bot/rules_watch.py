@@ -18,6 +18,7 @@ from bot.desks import Directory
 from bot.intake import Effect
 from bot.pointer import Pointer
 from bot.slack.blocks.rules_card import rules_card
+from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
 from core.outbox import Conversation, owe_ephemeral, owe_post, show_card
@@ -135,6 +136,14 @@ class RulesWatch:
             else:
                 for admin in _admins(rules):
                     await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)
+            await audit.append(
+                conn,
+                workspace,
+                "rules.refused",
+                actor=audit.CODE,
+                subject={"version": rules.version},
+                detail={"why": why, "files_sha256": fingerprint},
+            )
         self.trouble = why
 
 
