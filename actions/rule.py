@@ -1,16 +1,16 @@
 """One rule: which effects it is about, under which conditions, and what it says of them."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property, partial
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from actions.chain import CHAIN_FIELDS, Chain
-from actions.condition import Conditions, Considered, Finding, is_named
+from actions.condition import Check, Conditions, Considered, Finding, is_named
 from actions.exchange import Exchange
 from actions.rule_file import Duration, misplaced
 from actions.team import Approvers
@@ -26,10 +26,10 @@ class Verdict(StrEnum):
     @property
     def strictness(self) -> int:
         """How strict: a larger number wins."""
-        return _STRICTNESS[self.value]
+        return _STRICTNESS[self]
 
 
-_STRICTNESS = {verdict.value: place for place, verdict in enumerate(Verdict)}
+_STRICTNESS = {verdict: place for place, verdict in enumerate(Verdict)}
 _ANY_APPROVER = Approvers()
 
 
@@ -37,6 +37,11 @@ def _pattern(value: str) -> str:
     if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
         raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
     return value
+
+
+def _reaches(wanted: str, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    return is_named("the effect", considered.effect, wanted)
 
 
 @dataclass(frozen=True)
@@ -91,16 +96,17 @@ class Rule(Chain):
         if not self.covers(considered.action):
             return None
         findings: list[Finding] = []
-        for finding in self._findings(considered, exchange):
+        for check in self._checks:
+            finding = check(considered, exchange)
             if finding.holds is False or (finding.holds is None and self.verdict is Verdict.ALLOW):
                 return None
             findings.append(finding)
         return Match(self.id, self.verdict, self._reason(findings), self._asked, self.expires_in)
 
-    def _findings(self, considered: Considered, exchange: Exchange) -> Iterator[Finding]:
-        if self.effect is not None:
-            yield is_named("the effect", considered.effect, self.effect)
-        yield from self.when.findings(considered, self.action, exchange)
+    @cached_property
+    def _checks(self) -> tuple[Check, ...]:
+        own = () if self.effect is None else (partial(_reaches, self.effect),)
+        return (*own, *self.when.checks(self.action))
 
     @property
     def _asked(self) -> Approvers | None:

@@ -182,7 +182,7 @@ class _Ground:
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
     rules = ground.rules
-    database, catalogue, outside = ground.database, ground.catalogue, ground.outside
+    database, catalogue = ground.database, ground.catalogue
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
@@ -191,23 +191,10 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
-    workflows = Workflows(_workflows(outside.connectors))
+    workflows = Workflows(_workflows(ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
-    def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(
-            run,
-            guard,
-            database,
-            runs,
-            doors.gateway,
-            catalogue,
-            rules(),
-            outside.records,
-            reasoner,
-            sources=outside.sources,
-        )
-
+    make_context = _contexts(ground, runs, doors.gateway)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
@@ -241,6 +228,26 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             metrics=metrics,
         ),
     )
+
+
+def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway) -> Callable[[Run, RunGuard], RunContext]:
+    outside = ground.outside
+
+    def make_context(run: Run, guard: RunGuard) -> RunContext:
+        return RunContext(
+            run,
+            guard,
+            ground.database,
+            runs,
+            gateway,
+            ground.catalogue,
+            ground.rules(),
+            outside.records,
+            ground.reasoner,
+            sources=outside.sources,
+        )
+
+    return make_context
 
 
 @dataclass(frozen=True)

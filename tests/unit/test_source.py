@@ -14,5 +14,5 @@ def test_what_an_installation_can_read_is_given_by_its_port() -> None:
 
 
 def test_what_it_cannot_read_is_said_with_what_to_do() -> None:
-    with pytest.raises(SourceMissing, match="no mailbox to read. Add one to connectors.yml"):
+    with pytest.raises(SourceMissing, match=r"no mailbox to read\. Add one to connectors\.yml"):
         Sources().get(MAILBOX)
