@@ -333,6 +333,7 @@ def _door(
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
         ground=Ground(ground.outside.records, lambda: rules().rulebook),
+        missing=ground.outside.missing,
     )
     return switch, gateway
 
