@@ -34,6 +34,7 @@ from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.switch import telling_of_trips
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -326,7 +327,12 @@ def _door(
         await wake(run_id, conn, None)
 
     switch = KillSwitch(
-        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+        ground.database,
+        lambda: rules().team,
+        trips=lambda: rules().policy.trips,
+        wake=wake_now,
+        metrics=metrics,
+        tell=telling_of_trips(rules),
     )
     gateway = Gateway(
         ground.database,
@@ -338,6 +344,7 @@ def _door(
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
         ground=Ground(ground.outside.records, lambda: rules().rulebook, ground.outside.sources),
+        missing=ground.outside.missing,
     )
     return switch, gateway
 

@@ -1,7 +1,7 @@
 """The outside systems of this installation: what effects go to, and what is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import ClientSession
 
@@ -32,6 +32,8 @@ class Outside:
     connectors: Mapping[str, Connector]
     records: Records
     sources: Sources
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are named and not there for want of a secret, with that secret's name."""
 
 
 def reach_outside(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> Outside:
