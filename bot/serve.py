@@ -29,7 +29,9 @@ from bot.health import open_health
 from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
+from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
+from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -46,8 +48,10 @@ from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
 from bot.slack.listeners.edits import EditDialog
+from bot.slack.listeners.talk import Talk
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
+from bot.slack.rooms import Rooms
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
 from bot.undelivered import Undelivered
@@ -156,7 +160,7 @@ async def _open_slack(options: SlackOptions, installation: Installation, clock: 
                 deliveries,
                 installation.approvals.view,
                 installation.metrics,
-                dialogs=[EditDialog(installation.edits, deliveries).register],
+                dialogs=[Talk(installation.memory).register, EditDialog(installation.edits, deliveries).register],
             )
             try:
                 side = await stack.enter_async_context(opening)
@@ -181,7 +185,8 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     )
     intake = _intake(installation, side)
 
-    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in _rounds(installation)]
+    rounds = [*_rounds(installation), *_upkeep(installation, side).rounds()]
+    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in rounds]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
 
 
@@ -196,7 +201,12 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
+        (installation.memory.embed, EMBED_SECONDS),
     ]
+
+
+def _upkeep(installation: Installation, side: SlackSide) -> Upkeep:
+    return Upkeep(installation.memory, Rooms(side.client), People(side.client, installation.cache))
 
 
 async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
@@ -277,6 +287,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         verbs={
             "autonomy": AutonomyVerb(installation.grants, runs),
             "cost": CostVerb(installation.database, runs),
+            "memory": MemoryVerbs(recall_verbs(installation.memory, _upkeep(installation, side))),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
             **presence_verbs(presence, settings.command),
@@ -286,6 +297,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         **_further_desks(installation, runs, people),
         "reopen": presence,
         "run": PromotionDesk(runs, installation.runs, metrics),
+        "recall": RecallDesk(installation.memory),
     }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)

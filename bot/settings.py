@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
     """Several models and what each is asked for, as JSON; bot.models reads it."""
 
+    embedding_model: str | None = Field(None, validation_alias="COUNTERSIGN_EMBEDDING_MODEL")
+    """An OpenAI-compatible embedding model for memory; without one the embedded model is used."""
+    embedding_dimensions: int = Field(1536, ge=64, le=1536, validation_alias="COUNTERSIGN_EMBEDDING_DIMENSIONS")
+
     accept_looser_rules: str | None = Field(
         None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
     )
