@@ -67,7 +67,7 @@ _MATCHES = """
   scope.workspace = %(workspace)s
   and (%(person)s = '' or %(person)s = any({table}.subjects))
   and (%(source)s = '' or {table}.source = %(source)s)
-  and (%(kind)s::text is null or (scope.kind = %(kind)s and scope.name = %(name)s))
+  and (%(name)s::text is null or scope.name = %(name)s)
   and (%(since)s::timestamptz is null or {table}.said_at >= %(since)s)
   and (%(until)s::timestamptz is null or {table}.said_at < %(until)s)
 """
@@ -79,7 +79,6 @@ async def found_of(conn: Connection, workspace: str, which: Which) -> Found:
         "workspace": workspace,
         "person": which.person,
         "source": which.source,
-        "kind": which.scope.kind if which.scope else None,
         "name": which.scope.name if which.scope else None,
         "since": which.since,
         "until": which.until,
@@ -139,12 +138,16 @@ async def erase_items(conn: Connection, store: Store, facts: Facts, workspace: s
     counts = {"messages": len(found.messages), "items": len(found.items), "claims": len(found.claims)}
     counts["facts"] = await _count(conn, "delete from memory.fact where claims && %s::text[]", list(found.claims))
     await conn.execute("delete from memory.claim where claim_id = any(%s)", (list(found.claims),))
-    await store.remove(conn, found.items)
-    counts["rules"] = await _count(conn, "delete from memory.rule where rule_id = any(%s)", list(found.rules))
     counts["digests"] = await _count(
         conn,
-        "delete from memory.digest where not exists (select 1 from memory.item where item.item_id = digest.item_id)",
+        """
+        with gone as (delete from memory.digest where item_id = any(%s) returning scope_id, kind, name)
+        insert into memory.digest_owed (scope_id, kind, name) select scope_id, kind, name from gone
+        """,
+        list(found.items),
     )
+    await store.remove(conn, found.items)
+    counts["rules"] = await _count(conn, "delete from memory.rule where rule_id = any(%s)", list(found.rules))
     counts["recalls"] = await _recalls(conn, workspace, found.asker)
     await _empty_log(conn, found)
     for key in keys:

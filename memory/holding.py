@@ -47,9 +47,11 @@ class Quarantine:
         With `at`, people are asked there by a card.
         """
         reason = suspicion(text, trust)
-        if not reason:
-            return ""
         await fence(conn, EVERYWHERE)
+        if not reason:
+            # It may have been edited into something harmless.
+            await conn.execute("delete from memory.quarantine where item_id = %s", (item,))
+            return ""
         await conn.execute(
             """
             insert into memory.quarantine (item_id, scope_id, reason)

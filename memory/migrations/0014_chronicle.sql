@@ -18,3 +18,11 @@ alter table memory.digest enable row level security;
 alter table memory.digest force row level security;
 create policy fence on memory.digest using ((select memory.unfenced())
   or scope_id = any ((select memory.fence())::bigint[]));
+
+-- Digests that forgetting took with a message: whatever is left of their sources is told again.
+create table memory.digest_owed (
+  owed_id bigint generated always as identity primary key,
+  scope_id bigint not null references memory.scope on delete cascade,
+  kind text not null,
+  name text not null
+);
