@@ -148,6 +148,7 @@ async def erase_items(conn: Connection, store: Store, facts: Facts, workspace: s
     )
     await store.remove(conn, found.items)
     counts["rules"] = await _count(conn, "delete from memory.rule where rule_id = any(%s)", list(found.rules))
+    counts["unknown"] = await _unknown(conn, workspace, found)
     counts["recalls"] = await _recalls(conn, workspace, found.asker)
     await _empty_log(conn, found)
     for key in keys:
@@ -181,6 +182,29 @@ async def _empty_log(conn: Connection, found: Found) -> None:
         """,
         (*places, NOBODY),
     )
+
+
+async def _unknown(conn: Connection, workspace: str, found: Found) -> int:
+    """What an import brought beside these lines."""
+    cursor = await conn.execute(
+        """
+        delete from memory.unknown where workspace = %(workspace)s and (
+          %(person)s <> '' and %(person)s = any(subjects)
+          or kind in ('claim', 'rule') and ref = any(%(named)s)
+          or kind = 'episode' and ref in (
+            select scope.name || '/' || message.source
+            from unnest(%(scopes)s::bigint[], %(sources)s::text[]) as message (scope_id, source)
+            join memory.scope scope using (scope_id)))
+        """,
+        {
+            "workspace": workspace,
+            "person": found.asker,
+            "named": [*found.claims, *found.rules],
+            "scopes": [scope for scope, _ in found.messages],
+            "sources": [source for _, source in found.messages],
+        },
+    )
+    return cursor.rowcount
 
 
 async def _recalls(conn: Connection, workspace: str, asker: str) -> int:
