@@ -1,6 +1,6 @@
 """What a node may use: trusted records, the rulebook, a reasoner, and one guarded way to act."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from langgraph.types import interrupt
 from pydantic import BaseModel
@@ -11,8 +11,10 @@ from actions.gateway import Gateway
 from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
+from actions.source import Sources
 from core.db import Database
 from core.ids import IntentId
+from graphs.guarding import RunBudget
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
@@ -33,6 +35,10 @@ class RunContext:
     rules: Rules
     records: Records
     reasoner: Reasoner
+    budget: RunBudget | None = None
+    """What this run may use; None where nobody limits it."""
+    sources: Sources = field(default_factory=Sources)
+    """What else may be read outside: `context.sources.get(MAILBOX)`."""
 
     @property
     def caller(self) -> Caller:
@@ -123,7 +129,7 @@ class RunContext:
                 plan.summary,
                 predicted=predicted,
                 reasoned_by=reasoned_by,
-                sandbox=self.gateway.only_pretends(step.action for step in plan.steps),
+                sandbox=bool(plan.steps) and self.gateway.only_pretends(step.action for step in plan.steps),
             )
             await tell_plan(conn, run, steps, plan, rules_version=self.rules.version)
 
