@@ -28,6 +28,7 @@ from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
 from bot.rules_watch import read_offer, tell_of_looser_rules
@@ -119,6 +120,7 @@ class Installation:
     model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
+    keeping: Keeping
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -235,6 +237,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             clock=clock,
             metrics=metrics,
         ),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings)),
     )
 
 

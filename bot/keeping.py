@@ -1,10 +1,8 @@
 """Everything that keeps memory in order, put together: learning, digests, upkeep, forgetting, quarantine, exchange."""
 
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from bot.erasing import DeliveryTraces
 from bot.settings import Settings
@@ -31,8 +29,6 @@ CHRONICLE_SECONDS = 300.0
 UPKEEP_SECONDS = 3600.0
 FORGET_SECONDS = 2.0
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Keeping:
@@ -50,15 +46,6 @@ class Keeping:
     disputes: Disputes
     exchange: Exchange
     files: ExportFiles
-
-    def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
-        """What is looked after again and again, and how many seconds lie between."""
-        return [
-            (self.distiller.distil, DISTIL_SECONDS),
-            (self.chronicler.look, CHRONICLE_SECONDS),
-            (self.upkeep.look, UPKEEP_SECONDS),
-            (self.forgetting.work, FORGET_SECONDS),
-        ]
 
 
 def make_keeping(
