@@ -28,6 +28,7 @@ from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
 from bot.remembering import Memory, open_memory
@@ -121,6 +122,7 @@ class Installation:
     schedules: ScheduleStore
     fires: Fires
     memory: Memory
+    keeping: Keeping
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -206,9 +208,8 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
-    make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    contexts = _contexts(ground, runs, doors.gateway, workflows, clock)
+    surroundings = _surroundings(doors.gateway, contexts, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
         clock=clock,
@@ -242,6 +243,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             metrics=metrics,
         ),
         memory=ground.memory,
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings)),
     )
 
 

@@ -27,6 +27,8 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
+from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, UPKEEP_SECONDS, Keeping
+from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.recalling import RecallDesk, recall_verbs
@@ -44,6 +46,7 @@ from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
+from bot.slack.blocks.memory_cards import dispute_card, held_card, rule_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
@@ -65,6 +68,8 @@ from core.metrics import Metrics
 from core.seals import ORIGIN, SealFolder
 from core.secrets import Signer
 from graphs.run import Run
+from memory.holding import Held
+from memory.item import ItemId
 from scheduler.ticker import Ticker, cron_times
 
 log = logging.getLogger(__name__)
@@ -195,11 +200,16 @@ Round = Callable[[], Coroutine[Any, Any, object]]
 
 def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
+    keeping = installation.keeping
     return [
         (installation.approvals.act_due, EXPIRY_SECONDS),
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
+        (keeping.distiller.distil, DISTIL_SECONDS),
+        (keeping.chronicler.look, CHRONICLE_SECONDS),
+        (keeping.upkeep.look, UPKEEP_SECONDS),
+        (keeping.forgetting.work, FORGET_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
     ]
@@ -252,6 +262,18 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
+        **_memory_cards(installation.keeping),
+    }
+
+
+def _memory_cards(keeping: Keeping) -> dict[str, Render]:
+    async def held(item: str) -> Held | None:
+        return await keeping.quarantine.view(ItemId(int(item)))
+
+    return {
+        "rule": shown(keeping.playbook.rule, rule_card),
+        "dispute": shown(keeping.disputes.view, dispute_card),
+        "quarantine": shown(held, held_card),
     }
 
 
@@ -287,9 +309,14 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         verbs={
             "autonomy": AutonomyVerb(installation.grants, runs),
             "cost": CostVerb(installation.database, runs),
-            "memory": MemoryVerbs(recall_verbs(installation.memory, _upkeep(installation, side))),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
+            "memory": MemoryVerb(
+                installation.keeping,
+                team,
+                installation.clock,
+                more=recall_verbs(installation.memory, _upkeep(installation, side)),
+            ),
             **presence_verbs(presence, settings.command),
         },
     )
@@ -297,7 +324,6 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         **_further_desks(installation, runs, people),
         "reopen": presence,
         "run": PromotionDesk(runs, installation.runs, metrics),
-        "recall": RecallDesk(installation.memory),
     }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
@@ -305,13 +331,18 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
 
 def _further_desks(installation: Installation, runs: RunDesk, people: People) -> dict[str, Desk]:
     """One desk for each kind of card that has more than an approval's and a run's own buttons."""
+    memory = MemoryDesk(installation.keeping, people, lambda: installation.rules().team)
     together = BatchDesk(installation.batches, installation.approvals, runs, people)
     return {
         "batch": together,
         "plan": together,
         "autonomy": AutonomyDesk(installation.grants, people),
         "rules": RulesDesk(installation.rules, people),
-        "edit": EditDesk(installation.edits, people),
+        "edit": EditSuggestions(
+            EditDesk(installation.edits, people), installation.approvals.view, installation.keeping
+        ),
+        "recall": RecallDesk(installation.memory),
+        **dict.fromkeys(("rule", "dispute", "quarantine"), memory),
         "question": QuestionDesk(installation.questions, people),
         "errand": ErrandDesk(installation.errands, people),
         "doubt": DoubtDesk(installation.doubts, people),

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     window_seconds: float = Field(10, gt=0, validation_alias="COUNTERSIGN_WINDOW_SECONDS")
     """How long one call to an outside system may take."""
 
+    wal_days: int = Field(1, ge=0, le=3650, validation_alias="COUNTERSIGN_WAL_DAYS")
+    """How long the database's write-ahead log is kept, archives included: receipts of forgetting name its end."""
+    backup_days: int = Field(35, ge=0, le=3650, validation_alias="COUNTERSIGN_BACKUP_DAYS")
+    """The same of its backups."""
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         tokens = (self.slack_bot_token, self.slack_app_token)
