@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from core import audit
 from core.db import Connection, Database
@@ -21,7 +23,7 @@ class Holder:
     expires_at: datetime
 
 
-async def make_token(conn: Connection, workspace: str, user_id: str) -> str:
+async def make_token(conn: Connection, workspace: str, user_id: str, *, actor: Mapping[str, Any] | None = None) -> str:
     """A new token of this person; the ones they had end."""
     token = _PREFIX + secrets.token_urlsafe(32)
     await revoke_tokens(conn, workspace, user_id)
@@ -29,7 +31,9 @@ async def make_token(conn: Connection, workspace: str, user_id: str) -> str:
         "insert into memory.token (token_hash, workspace, user_id, expires_at) values (%s, %s, %s, core.now() + %s)",
         (_hash(token), workspace, user_id, LASTS),
     )
-    audit.append_at_end(conn, workspace, "memory.token_made", actor=audit.person(user_id), subject={"user_id": user_id})
+    audit.append_at_end(
+        conn, workspace, "memory.token_made", actor=actor or audit.person(user_id), subject={"user_id": user_id}
+    )
     return token
 
 

@@ -37,6 +37,9 @@ _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
 
+_REMEMBERED = "tests/integration/test_memory_verbs.py"
+
+
 @dataclass(frozen=True)
 class Row:
     """One way in."""
@@ -145,6 +148,17 @@ PATHS: dict[str, Row] = {
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),
+    # Memory: nothing that is remembered, confirmed or forgotten has an effect outside.
+    **_rows(_REMEMBERED, "nothing", "verb memory", "desk rule", "desk dispute", "desk quarantine"),
+    **_rows(_REMEMBERED, "nothing", "press rule.confirm", "press rule.drop", "press dispute.accept"),
+    **_rows(_REMEMBERED, "nothing", "press dispute.refuse", "press quarantine.release", "press quarantine.keep_out"),
+    **_rows(_REMEMBERED, "nothing", "cli memory export", "cli memory import", "cli memory report", "cli memory token"),
+    **_rows(
+        _KEPT,
+        "nothing",
+        *("round keeping.distiller.distil", "round keeping.chronicler.look"),
+        *("round keeping.upkeep.look", "round keeping.forgetting.work"),
+    ),
     # What answers over HTTP: the local workspace's page, and how an installation is.
     **_rows(_PRESSED, "nothing", "http GET /healthz", "http GET /metrics"),
     **_rows(
