@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.db import DatabaseError
-from tests.support.ground import WINDOW, Ground
+from tests.support.ground import LANDING, WINDOW, Ground
 from tests.support.nursery import Process
 
 #: A worker silent for so many seconds is taken for dead.
 STALLED = 1.2
-#: The outside system applies in a moment: nothing of a call is under way for longer than this after its window.
-LANDING = 1.0
 #: When others have surely noticed that somebody stands still, have looked up what became of the call, and have sent it.
 TAKEN_OVER = 2 * STALLED + WINDOW + LANDING
 #: The first and the last run alone, the one between asks.
@@ -128,8 +126,8 @@ class _Crew:
 
     def _given(self) -> dict[str, Any]:
         plan = self._plan
-        given = {"control": plan.control, "stalled": STALLED, "landing": LANDING}
-        common = {**given, "approve_after": 0.2 if self._is_calm else plan.approve_after}
+        after = 0.2 if self._is_calm else plan.approve_after
+        common = {"control": plan.control, "stalled": STALLED, "approve_after": after}
         if self._is_calm:
             return common
         silent = self._dice.random() < plan.silent
@@ -167,8 +165,8 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
     try:
         beside = asyncio.create_task(_awaited(also))
         while asked < plan.runs or not beside.done() or not _is_enough(plan, crew.events):
-            if plan.ends_early and await _has_doubled(ground):
-                return await _judge(ground, plan, crew.events)
+            if plan.ends_early and (doubled := await _doubled(ground)):
+                return Verdict(duplicated=doubled, runs=asked, events=crew.events)
             share = min(1.0, (crew.events["kills"] + 1) / (plan.kills + 1)) if plan.kills else 0
             wanted = max(asked + 1, round(plan.runs * share))
             while asked < min(wanted, plan.runs):
@@ -184,9 +182,9 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
     return await _judge(ground, plan, crew.events)
 
 
-async def _has_doubled(ground: Ground) -> bool:
-    log = await ground.receiver.log()
-    return any(count > 1 for count in Counter(made["order_id"] for made in log["applied"]).values())
+async def _doubled(ground: Ground) -> list[str]:
+    applied = Counter(made["order_id"] for made in (await ground.receiver.log())["applied"])
+    return [f"{order_id} x {count}" for order_id, count in applied.items() if count > 1]
 
 
 async def _awaited(also: Callable[[], Awaitable[None]]) -> None:
@@ -236,7 +234,7 @@ async def _judge(ground: Ground, plan: Storm, events: Counter[str]) -> Verdict:
     wanted = [order_id for number in range(plan.runs) for order_id, _ in _orders(number)]
     verdict = Verdict(runs=plan.runs, effects=applied.total(), events=events)
     verdict.lost = [order_id for order_id in wanted if not applied[order_id]]
-    verdict.duplicated = [f"{order_id} x {count}" for order_id, count in applied.items() if count > 1]
+    verdict.duplicated = await _doubled(ground)
     for question in (
         "select run_id || ' is ' || state || ' ' || outcome as said from graphs.run where state <> 'done'",
         "select 'job of ' || lock || ' is ' || status as said from engine.procrastinate_jobs where status = 'doing'",

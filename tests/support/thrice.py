@@ -124,8 +124,8 @@ async def installed(given: Json) -> AsyncGenerator[Installation]:
             "REDIS_URL": "redis://127.0.0.1:9",
         }
     ).model_copy(update={"sandbox_settles": given["settles"]})
-    actions.gateway.ASK_AGAIN = timedelta(seconds=given.get("ask_again", 0.5))
-    actions.attempts.LANDING = timedelta(seconds=given.get("landing", 2))
+    actions.gateway.ASK_AGAIN = timedelta(seconds=0.5)
+    actions.attempts.LANDING = timedelta(seconds=given["landing"])
     bot.bootstrap._workflows = lambda _: [THRICE]  # type: ignore[attr-defined]
     bot.bootstrap.Runner = functools.partial(Runner, stalls_allowed=STALLS_ALLOWED)
     bot.bootstrap.engine_options = lambda settings: replace(engine_options(settings), sweep=0.5, retry_first=0.2)
