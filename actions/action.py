@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from actions.connector import Reply
 from actions.ground import Ground
+from actions.intent import Origin
+from actions.trusted import Resolved, TrustedRecord
 from core.errors import CountersignError
 from core.money import Money
 
@@ -39,6 +41,7 @@ Result = TypeVar("Result", bound=BaseModel)
 Handler = Callable[[Args, Call], Awaitable[Result]]
 Precheck = Callable[[Args, Ground], Awaitable[str]]
 Attest = Callable[[Args, str], Result]
+Look = Callable[[Args, Ground], Awaitable[Iterable[tuple[str, str, str]]]]
 
 
 class ActionInvalid(CountersignError):
@@ -55,6 +58,7 @@ class Hooks(Generic[Args, Result]):
 
     precheck: Precheck[Args] | None = None
     attested: Attest[Args, Result] | None = None
+    preview: Look[Args] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,19 @@ class Action(Generic[Args, Result]):
     """The argument that says on whose account it is, where it is on one customer's."""
     beneficiary: str | None
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
+    resolved: Resolved = field(default_factory=dict[str, TrustedRecord], compare=False)
+    """The trusted record that each argument is resolved from: only what stands here can be endorsed."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
         """Declare what is read again right before sending: a sentence why not, or an empty text when all is well."""
         self.hooks.precheck = check
         return check
+
+    def preview(self, look: Look[Args]) -> Look[Args]:
+        """Declare what this will change, as (what, before, after) from trusted records; shown before anybody agrees."""
+        self.hooks.preview = look
+        return look
 
     def attested(self, attest: Attest[Args, Result]) -> Attest[Args, Result]:
         """Declare the result where no receipt exists and a person says, with a reference, that it happened."""
@@ -128,6 +139,10 @@ class Action(Generic[Args, Result]):
         """The money this would move, where it moves any."""
         return None if self.amount is None else getattr(self.parse(args), self.amount)
 
+    def trusts(self, name: str, origin: Origin | None) -> bool:
+        """True when this argument's value may move something: ours, or endorsed by the record it is resolved from."""
+        return origin is not None and origin.is_trusted and (name in self.resolved or not origin.is_external)
+
     @property
     def guarded(self) -> tuple[str, ...]:
         """The arguments that untrusted text must not choose: target, amount, recipient."""
@@ -146,15 +161,16 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     recipient: str | None = None,
     customer: str | None = None,
     beneficiary: str | None = None,
+    resolved: Resolved | None = None,
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
+        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields, resolved or {})
         others = [each for each in (customer, beneficiary) if each]
-        named = [*declared.guarded, *others, *_named_in(summary)]
+        named = [*declared.guarded, *others, *_named_in(summary), *declared.resolved]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")

@@ -54,6 +54,13 @@ class Order(_Entry):
     in_return: OrderInReturn | None = None
     version: int = 1
 
+    @property
+    def left(self) -> Money:
+        """What was paid for it and not given back."""
+        nothing = Money(0, self.currency)
+        paid = sum((each.amount for each in self.payments if each.kind == "payment"), nothing)
+        return paid - sum((each.amount for each in self.payments if each.kind == "refund"), nothing)
+
 
 class PaymentMethod(_Entry):
     """One way a customer pays and can be paid back."""

@@ -143,7 +143,7 @@ class Rulebook(BaseModel):
     ) -> RefundOrder | Refusal:
         lines = _lines(order, wish)
         total = sum((line.price for line in lines), Money(0, order.currency))
-        left = _paid(order) - _refunded(order)
+        left = order.left
         if left.minor <= 0 or total.minor <= 0:
             happened = f"Of what was paid for order {order.order_id}, {left} is left; the items cost {total}."
             return rules.refuse("no-more-than-paid", happened, "Check the order's payments and earlier refunds.")
@@ -221,14 +221,6 @@ def _lines(order: Order, wish: ReturnWish) -> list[OrderItem]:
     for item in wish.items:
         chosen += [line for line in by_price if line.item_id == item.item_id][: item.count]
     return sorted(chosen, key=lambda line: line.line)
-
-
-def _paid(order: Order) -> Money:
-    return sum((each.amount for each in order.payments if each.kind == "payment"), Money(0, order.currency))
-
-
-def _refunded(order: Order) -> Money:
-    return sum((each.amount for each in order.payments if each.kind == "refund"), Money(0, order.currency))
 
 
 def _originals(order: Order) -> list[str]:
