@@ -6,12 +6,13 @@ from typing import Any
 
 from actions import approval_views, pauses
 from actions import store as ledger
-from actions.action import Catalogue
+from bot.extending import catalogue_of
 from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
 from core.clock import Clock
 from core.db import Database, DatabaseError, connect, open_database
+from graphs import model_calls
 from graphs.store import RunStore
 from scheduler.store import ScheduleStore
 
@@ -24,7 +25,7 @@ _NO_SUCH_TABLE = "42P01"
 async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
     """The rows of one listing, newest first, as plain data."""
     if name == "actions":
-        return _actions()
+        return _actions(settings)
     async with running_stores(settings, clock) as stores:
         # A pool would try for a while and complain meanwhile; a person wants to know at once.
         async with connect(stores.database_url):
@@ -43,8 +44,8 @@ async def _read(name: str, database: Database, settings: Settings, limit: int) -
         return []
 
 
-def _actions() -> Rows:
-    catalogue = Catalogue.scan()
+def _actions(settings: Settings) -> Rows:
+    catalogue = catalogue_of(settings.company)
     found = [catalogue.get(name) for name in catalogue.names()]
     return [
         {
@@ -103,6 +104,16 @@ async def _audit(database: Database, settings: Settings, limit: int) -> Rows:
         return await recent_audit(conn, limit)
 
 
+async def _calls(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await model_calls.list_recent(conn, limit)
+
+
+async def _cost(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return (await model_calls.list_spend(conn))[:limit]
+
+
 _READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
     "runs": _runs,
     "approvals": _approvals,
@@ -110,4 +121,6 @@ _READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
     "pauses": _pauses,
     "schedules": _schedules,
     "audit": _audit,
+    "calls": _calls,
+    "cost": _cost,
 }

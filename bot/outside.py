@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession
 
 from actions.connector import Connector, EffectClass
+from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
+from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
 from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.records import Records
 from actions.source import Sources
 from bot.settings import Settings
 from core.db import Database
 from core.errors import CountersignError
+from graphs.budget import raise_ceiling, was_raised
 
 
 class LiveConnectorRefused(CountersignError):
@@ -35,7 +39,14 @@ class Outside:
 def reach_outside(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> Outside:
     """The outside systems this installation may reach; raises LiveConnectorRefused beside the local workspace."""
     records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
-    return Outside(connectors_of(settings, database, session, rules), records, Sources())
+    return Outside(connectors_of(settings, database, session, rules), records, sources_of(settings, session))
+
+
+def sources_of(settings: Settings, session: ClientSession) -> Sources:
+    """What is read outside besides the shop's records."""
+    if not settings.is_local:
+        return Sources()
+    return Sources({MAILBOX: SandboxMailReader(session, f"{sandbox_url(settings)}/mailbox", window=settings.window)})
 
 
 def connectors_of(
@@ -43,7 +54,11 @@ def connectors_of(
 ) -> Mapping[str, Connector]:
     """What effects may go to; raises LiveConnectorRefused beside the local workspace."""
     local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
+    account = rules.team.workspace
+    found: list[Connector] = [
+        OutboxChannel(database, account=account, sandbox=local),
+        BudgetsConnector(database, raise_ceiling, was_raised, account=account, sandbox=local),
+    ]
     if local:
         found += _sandbox(settings, session)
     live = [connector.name for connector in found if local and not connector.sandbox]
@@ -61,6 +76,9 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
     return [
         PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
         ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxMailbox(session, f"{url}/mailbox", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxOutgoing(session, f"{url}/mail", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxSite(session, f"{url}/site", account="sandbox", sandbox=True, settles=settles, window=window),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from actions.action import Catalogue
 from actions.killswitch import By, KillSwitch, Target, Tell, may_pause, may_resume
-from actions.limits import covers
+from actions.pattern import covers
 from actions.pause import MOST_BECAUSE, Kind, pause_sentence
 from actions.pause import Pause as PauseMade
 from actions.policy import Rules

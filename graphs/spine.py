@@ -12,7 +12,9 @@ from actions.intent import TrustLabel
 from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
+from actions.source import SourceMissing
 from core.text import visible
+from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
@@ -62,6 +64,8 @@ class Walk:
     """What the conversation is told once all steps have ended."""
     actions: tuple[str, ...]
     """The only actions a plan may contain, fixed before any untrusted text is read."""
+    may_be_empty: bool = False
+    """True: a plan without steps is a report and no mistake."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
 
@@ -81,8 +85,9 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
     for name, node in nodes.items():
         graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
     graph.add_edge(START, "gather")
-    for before, after in (("gather", "plan"), ("plan", "verify"), ("verify", "agree")):
+    for before, after in (("gather", "plan"), ("plan", "verify")):
         graph.add_conditional_edges(before, _has_ended, {True: "learn", False: after})
+    graph.add_conditional_edges("verify", _after_verify, {each: each for each in ("learn", "agree", "report")})
     graph.add_edge("agree", "execute")
     graph.add_conditional_edges("execute", _has_steps_left, {True: "agree", False: "report"})
     graph.add_edge("report", "learn")
@@ -92,6 +97,13 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
 
 def _has_ended(state: Walked) -> bool:
     return "ended" in state["case"]
+
+
+def _after_verify(state: Walked) -> str:
+    """A plan without steps changes nothing outside: it is reported at once."""
+    if _has_ended(state):
+        return "learn"
+    return "agree" if _has_steps_left(state) else "report"
 
 
 def _has_steps_left(state: Walked) -> bool:
@@ -108,7 +120,7 @@ def ended(state: Walked, how: RunState, text: str) -> Walked:
     return with_more(state, ended={"state": how, "text": text})
 
 
-def _no_plan(state: Walked, error: NoPlan) -> Walked:
+def _no_plan(state: Walked, error: NoPlan | SourceMissing) -> Walked:
     return ended(state, RunState.REFUSED, str(error))
 
 
@@ -117,7 +129,7 @@ def _gather(walk: Walk) -> Node:
         context = runtime.context
         try:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
         return with_more(state, facts=facts)
 
@@ -138,7 +150,7 @@ def _plan(walk: Walk) -> Node:
         context = runtime.context
         try:
             made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
         return with_more(state, plan=made.model_dump(mode="json"))
 
@@ -148,7 +160,8 @@ def _plan(walk: Walk) -> Node:
 def _verify(walk: Walk) -> Node:
     async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
-        faults = faults_of(plan, context.catalogue, walk.actions)
+        is_report = walk.may_be_empty and not plan.steps
+        faults = [] if is_report else faults_of(plan, context.catalogue, walk.actions)
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
@@ -167,6 +180,9 @@ def _verify(walk: Walk) -> Node:
             decision = decisions[denied[0].key]
             reasons = " ".join(decision.reasons)
             return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        too_much = await plan_is_allowed(context, len(plan.steps))
+        if too_much:
+            return ended(state, RunState.REFUSED, f"The plan was not begun. {too_much}")
         return with_more(state, plan=plan.model_dump(mode="json"), results=[])
 
     return verify
@@ -210,7 +226,11 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
     step = plan.steps[len(results)]
-    reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
+    reason = (
+        _broken(plan, results, step)
+        or await _declined_beside(context, plan.steps[len(results) :], step)
+        or await action_is_allowed(context, step.key)
+    )
     outcome = None if reason else await context.act(step)
     ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):
@@ -305,7 +325,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
     states = {ended.state for _, ended in results}
     if StepState.FAILED in states:
         return RunState.FAILED
-    return RunState.DONE if states & _HAPPENS else RunState.REFUSED
+    return RunState.DONE if states & _HAPPENS or not states else RunState.REFUSED
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
