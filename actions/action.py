@@ -286,6 +286,10 @@ class Catalogue:
         """How the action called `name` is taken back, or None when only a person can put it right."""
         return self._compensations.get(name)
 
+    def instruction_of(self, name: str) -> str | None:
+        """What a person does where no action takes it back, as a template over its arguments; None where unsaid."""
+        return self._instructions.get(name)
+
     def put_right(self, name: str, args: Mapping[str, Any], summary: str) -> str:
         """What a person has to do to take this effect back, in words made from the record."""
         action, instruction = self.get(name), self._instructions.get(name)
