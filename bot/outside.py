@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import ClientSession
 
+from actions.connecting import Kinds
 from actions.connector import Connector, EffectClass
 from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
@@ -15,6 +16,7 @@ from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.records import Records
 from actions.source import Sources
+from bot.action_page import Reach
 from bot.settings import Settings
 from core.db import Database
 from core.errors import CountersignError
@@ -85,3 +87,29 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
 def sandbox_url(settings: Settings) -> str:
     """Where the sandbox systems answer."""
     return f"http://127.0.0.1:{settings.sandbox_port}"
+
+
+async def reach_here(settings: Settings) -> Mapping[str, Reach]:
+    """How each connector of this installation settles what left no receipt, and which secrets it needs."""
+    if not settings.is_local:
+        return reach_anywhere()
+    async with ClientSession() as session:
+        sandbox = {each.name: Reach(f"{each.settles.value} (sandbox)") for each in _sandbox(settings, session)}
+    return {**sandbox, **_built_in()}
+
+
+def reach_anywhere() -> Mapping[str, Reach]:
+    """The same by every kind of connector that this release knows."""
+    kinds = Kinds.scan()
+    found = dict(_built_in())
+    for kind in [each for each in map(kinds.get, kinds.names()) if each is not None and each.settles is not None]:
+        known, needs = found.get(kind.gives), ", ".join(f"{secret} ({kind.name})" for secret in kind.secrets)
+        settles = f"{kind.settles} ({kind.name})"
+        if known is not None:
+            settles, needs = f"{known.settles}, {settles}", ", ".join(filter(None, [known.needs, needs]))
+        found[kind.gives] = Reach(settles, needs)
+    return found
+
+
+def _built_in() -> Mapping[str, Reach]:
+    return {each.name: Reach(each.settles.value) for each in (OutboxChannel, BudgetsConnector)}

@@ -16,6 +16,7 @@ from actions.source import SourceMissing
 from core.text import visible
 from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
+from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.rehearsing import show_payloads, show_rehearsed, told
 from graphs.run import RunState, StepState, StepView
@@ -164,6 +165,7 @@ def _verify(walk: Walk) -> Node:
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
+        plan = await _with_records(context, lambda: borne_out(plan, context.catalogue, context.ground))
         decisions = {step.key: await context.preview(step) for step in plan.steps}
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps.sort(key=lambda step: _group_waits(plan, decisions, step))
