@@ -236,6 +236,21 @@ class Store:
             "update memory.item set indexed = false, terms = '{}', length = 0 where item_id = any(%(items)s)", which
         )
 
+    async def show_again(self, conn: Connection, workspace: str, item_id: ItemId) -> None:
+        """Let an item that was taken out of recall be found again; nothing where its key is gone."""
+        cursor = await conn.execute(
+            """
+            select item.author, item.said_at, coalesce(item.sealed, episode.sealed) as sealed
+            from memory.item item left join memory.episode episode on episode.episode_id = item.episode_id
+            where item.item_id = %s
+            """,
+            (item_id,),
+        )
+        row = await cursor.fetchone()
+        text = None if row is None or row["sealed"] is None else await self.text_of(conn, workspace, row["sealed"])
+        if row is not None and text is not None:
+            await self.reindex(conn, item_id, await self._words(conn, workspace, row["author"], text, row["said_at"]))
+
     async def reindex(self, conn: Connection, item_id: ItemId, words: Mapping[int, int]) -> None:
         """Let the item be found by these words, given as marks with their counts, and owe it a vector."""
         await self.unindex(conn, [item_id])
