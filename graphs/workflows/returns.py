@@ -137,14 +137,29 @@ async def gather(text: str, context: RunContext) -> Facts:
     if ask is None or not ask.order_id:
         raise NoPlan("I could not find an order number in that. Write it like #W1001, with the items that come back.")
     order, customer = await _records_of(context, ask.order_id)
+    wish = _wish(order, customer, ask)
+    # A model may have been told by the text to read something else into it: then a person looks.
+    plain = thought.reasoner == "rules" or _says_so(text, order, customer, wish)
     one = OneReturn(
         order_id=order.order_id,
-        wish=_wish(order, customer, ask),
-        label=TrustLabel.MEMBER,
+        wish=wish,
+        label=TrustLabel.MEMBER if plain else TrustLabel.EXTERNAL,
         endorsed_by=None,
-        said_by="a member of the team",
+        said_by="a member of the team" if plain else f"words that only {thought.reasoned_by} understood so",
     )
     return {"returns": [one.model_dump(mode="json")], "notes": [], "reasoned_by": thought.reasoned_by, "sweep": False}
+
+
+def _says_so(text: str, order: Order, customer: Customer, wish: ReturnWish) -> bool:
+    """True when the words themselves, read by pattern, ask for this very return."""
+    ask = read_ask(text)
+    if ask is None or ask.order_id != order.order_id:
+        return False
+    try:
+        plain = _wish(order, customer, ask)
+    except NoPlan:
+        return False
+    return plain.model_copy(update={"reason": wish.reason}) == wish
 
 
 async def _records_of(context: RunContext, order_id: str) -> tuple[Order, Customer]:
