@@ -290,6 +290,13 @@ class Catalogue:
         """What a person does where no action takes it back, as a template over its arguments; None where unsaid."""
         return self._instructions.get(name)
 
+    def can_be_put_right(self, name: str) -> bool:
+        """True when somebody has said how this is taken back or put right; what reads or takes back needs neither."""
+        action = self.get(name)
+        reads = action is not None and action.effect is Effect.READ
+        takes_back = any(each.by.name == name for each in self._compensations.values())
+        return reads or takes_back or name in self._compensations or name in self._instructions
+
     def put_right(self, name: str, args: Mapping[str, Any], summary: str) -> str:
         """What a person has to do to take this effect back, in words made from the record."""
         action, instruction = self.get(name), self._instructions.get(name)

@@ -125,7 +125,11 @@ class Installation:
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
         reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
-        return (await reasoner.classify(text, examples)).value if examples else None
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:

@@ -67,6 +67,8 @@ async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
             "created_at": run.created_at.isoformat(),
             "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             "outcome": run.outcome,
+            "predicted": run.predicted,
+            "figures": dict(run.figures),
             "steps": [step.model_dump(mode="json") for step in run.steps],
             "waiting": [waiting.model_dump(mode="json") for waiting in run.waiting],
         }
