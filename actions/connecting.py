@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from actions.action import AnyAction
 from actions.connector import Connector, EffectClass
-from actions.rate import Bucket, Paced, Rate
+from actions.rate import Rate
 from actions.rule_file import RuleFile, explain, misplaced, read
 from actions.source import Source
 from core.clock import Clock
@@ -101,7 +101,7 @@ def _handles(value: object) -> object:
 class Connection(BaseModel):
     """One entry of connectors.yml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: str
     name: _Name | None = None
@@ -117,7 +117,7 @@ class Connection(BaseModel):
 class Connections(BaseModel):
     """What connectors.yml holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     version: Literal[1]
     connectors: list[Connection] = []
@@ -131,6 +131,11 @@ class Configured:
     kind: Kind
     connection: Connection
     options: BaseModel
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often it may be called; None where nobody says."""
+        return self.connection.rate or self.kind.rate
 
     @property
     def region(self) -> str:
@@ -172,6 +177,10 @@ class Kinds:
     def names(self) -> list[str]:
         """All names, in order."""
         return sorted(self._kinds)
+
+    def all(self) -> list[Kind]:
+        """All kinds, in the order of their names."""
+        return [self._kinds[name] for name in self.names()]
 
 
 def read_connections(path: Path, kinds: Kinds) -> list[Configured]:
@@ -258,15 +267,10 @@ async def open_connections(
         held = {name: secrets.get(handle) for name, handle in each.connection.secrets.items()}
         account = each.connection.account or each.kind.name
         opened = await each.kind.open(each.options, Opening(each.name, account, held, stack, clock, window))
-        connector = _paced(each, opened.connector, clock)
+        connector = opened.connector
         connectors += [] if connector is None else [connector]
         sources |= opened.sources
         actions += opened.actions
         is_healthy = opened.is_healthy or (None if connector is None else connector.is_healthy)
         health |= {} if is_healthy is None else {each.name: is_healthy}
     return Reached(connectors, sources, actions, health)
-
-
-def _paced(configured: Configured, connector: Connector | None, clock: Clock) -> Connector | None:
-    rate = configured.connection.rate or configured.kind.rate
-    return connector if connector is None or rate is None else Paced(connector, Bucket(rate, clock), clock)
