@@ -1,5 +1,6 @@
 """The hosts that are ours, by the inventory's own record: which may be isolated, and which never."""
 
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -36,10 +37,14 @@ class Host(BaseModel):
 
 
 class Assets(Protocol):
-    """Reads the inventory; raises AssetsUnavailable when it cannot."""
+    """Reads the inventory; every method raises AssetsUnavailable when it cannot."""
 
     async def host(self, host_id_or_ip: str) -> Host | None:
         """The host with this id or this address, or None where it is not ours."""
+        ...
+
+    async def hosts(self, addresses: Collection[str]) -> Mapping[str, Host]:
+        """Those of these addresses that are ours, each with its host."""
         ...
 
 

@@ -142,14 +142,14 @@ class Configured:
         """Where its data goes."""
         return self.connection.region or self.kind.region
 
-    def missing(self, secrets: Secrets) -> list[str]:
-        """What is missing before it can be opened, one sentence each."""
-        sentences: list[str] = []
+    def missing(self, secrets: Secrets) -> dict[str, str]:
+        """The handles that name nothing yet, each with a sentence that says what to do."""
+        sentences: dict[str, str] = {}
         for handle in self.connection.secrets.values():
             try:
                 secrets.get(handle)
             except SecretMissing as error:
-                sentences.append(str(error))
+                sentences[handle] = str(error)
         return sentences
 
 
@@ -249,6 +249,8 @@ class Reached:
     health: Mapping[str, Callable[[], Awaitable[bool]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[bool]]]
     )
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are configured and were left out, each with the handle of the secret that it lacks."""
 
 
 async def open_connections(
@@ -259,10 +261,12 @@ async def open_connections(
     sources: dict[Source[Any], object] = {}
     actions: list[AnyAction] = []
     health: dict[str, Callable[[], Awaitable[bool]]] = {}
+    missing: dict[str, str] = {}
     for each in configured:
-        missing = each.missing(secrets)
-        if missing:
-            log.warning("The connector %s is left out: %s", each.name, " ".join(missing))
+        sentences = each.missing(secrets)
+        if sentences:
+            log.warning("The connector %s is left out: %s", each.name, " ".join(sentences.values()))
+            missing[each.name] = ", ".join(sentences)
             continue
         held = {name: secrets.get(handle) for name, handle in each.connection.secrets.items()}
         account = each.connection.account or each.kind.name
@@ -273,4 +277,4 @@ async def open_connections(
         actions += opened.actions
         is_healthy = opened.is_healthy or (None if connector is None else connector.is_healthy)
         health |= {} if is_healthy is None else {each.name: is_healthy}
-    return Reached(connectors, sources, actions, health)
+    return Reached(connectors, sources, actions, health, missing)

@@ -38,7 +38,7 @@ def _configured_row(each: Configured, settings: Settings, health: Mapping[str, b
         "rate": str(each.rate or ""),
         "secrets": not missing,
         "healthy": health.get(each.name),
-        "missing": missing,
+        "missing": list(missing.values()),
     }
 
 
@@ -66,7 +66,7 @@ async def describe_connections(settings: Settings, clock: Clock) -> str:
     if not configured:
         return "none configured" + (": the sandbox stands in for them" if settings.is_local else "")
     secrets = settings.named_secrets()
-    wrong = [f"{each.name}: {text}" for each in configured for text in each.missing(secrets)]
+    wrong = [f"{each.name}: {text}" for each in configured for text in each.missing(secrets).values()]
     health = await _health(configured, settings, clock)
     wrong += [f"{name} does not answer. Check its address and its secret." for name, ok in health.items() if not ok]
     if wrong:

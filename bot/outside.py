@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from aiohttp import ClientSession
@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from actions.action import AnyAction
 from actions.connecting import Configured, Kinds, open_connections, read_connections
 from actions.connector import Connector, EffectClass
+from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.paced import Bucket, Paced
 from actions.connectors.payments import PaymentsConnector
@@ -24,6 +25,7 @@ from bot.settings import Settings
 from core.clock import Clock
 from core.db import Database
 from core.errors import CountersignError
+from graphs.budget import raise_ceiling, was_raised
 
 
 class LiveConnectorRefused(CountersignError):
@@ -39,6 +41,8 @@ class Outside:
     sources: Sources
     actions: Sequence[AnyAction] = ()
     """Actions that only an outside system could tell of."""
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are named and not there for want of a secret, with that secret's name."""
 
 
 @asynccontextmanager
@@ -57,7 +61,7 @@ async def reach_outside(
         sources = sources_of(settings, session).joined_by(reached.sources)
         sandbox = ShopRecords(session, f"{sandbox_url(settings)}/shop")
         records = sources.get(RECORDS) if sources.has(RECORDS) else sandbox
-        yield Outside(connectors, records, sources, reached.actions)
+        yield Outside(connectors, records, sources, reached.actions, reached.missing)
 
 
 def connections_of(settings: Settings) -> list[Configured]:
@@ -89,7 +93,11 @@ def sources_of(settings: Settings, session: ClientSession) -> Sources:
 def connectors_of(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> dict[str, Connector]:
     """What effects may go to; raises LiveConnectorRefused beside the local workspace."""
     local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
+    account = rules.team.workspace
+    found: list[Connector] = [
+        OutboxChannel(database, account=account, sandbox=local),
+        BudgetsConnector(database, raise_ceiling, was_raised, account=account, sandbox=local),
+    ]
     if local:
         found += _sandbox(settings, session)
     live = [connector.name for connector in found if local and not connector.sandbox]

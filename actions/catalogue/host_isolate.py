@@ -7,12 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actions.action import Call, Effect, action
 from actions.assets import ASSETS
+from actions.containment_rules import LONGEST
 from actions.ground import Ground
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
-
-#: The longest that one isolation may last, in minutes: a day. Whoever needs longer asks again.
-LONGEST = 24 * 60
 
 
 class Isolation(BaseModel):
