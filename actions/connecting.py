@@ -70,6 +70,8 @@ class Kind:
     settles: EffectClass | None
     """How its effects are settled unless its options say otherwise; None where it is only read."""
     secrets: tuple[str, ...] = ()
+    secrets_of: Callable[[BaseModel], tuple[str, ...]] | None = None
+    """Further secrets that its options ask for."""
     may_need: tuple[str, ...] = ()
     """Secrets that it takes where they are given."""
     key_retention: timedelta | None = None
@@ -203,19 +205,19 @@ def _configured(file: RuleFile[Connections], position: int, connection: Connecti
     if kind is None:
         reason = f"{connection.kind!r} is not a kind of connector. The kinds are {', '.join(kinds.names())}."
         raise file.invalid((*place, "kind"), reason)
-    wrong = _mistake(kind, connection)
-    if wrong is not None:
-        raise file.invalid((*place, wrong[0]), wrong[1])
     try:
         options = kind.options.model_validate(connection.options)
     except ValidationError as error:
         where, reason = explain(error.errors(include_url=False)[0])
         raise file.invalid((*place, "options", *where), reason) from error
+    wrong = _mistake(kind, connection, options)
+    if wrong is not None:
+        raise file.invalid((*place, wrong[0]), wrong[1])
     name = kind.gives.removesuffix("*") + (connection.name or "") if kind.is_many else kind.gives
     return Configured(name, kind, connection, options)
 
 
-def _mistake(kind: Kind, connection: Connection) -> tuple[str, str] | None:
+def _mistake(kind: Kind, connection: Connection, options: BaseModel) -> tuple[str, str] | None:
     """What is wrong with an entry by what its kind wants: where, and what to do."""
     if kind.is_many and connection.name is None:
         return "name", f"every connector of kind {kind.name} needs a name of its own. Add it."
@@ -223,13 +225,14 @@ def _mistake(kind: Kind, connection: Connection) -> tuple[str, str] | None:
         return "name", f"there is one connector of kind {kind.name} at most, called {kind.gives}. Remove the name."
     if kind.settles is not None and connection.account is None:
         return "account", "this is missing. Name the account there; it stands in every approval."
-    lacking = [name for name in kind.secrets if name not in connection.secrets]
+    wanted = (*kind.secrets, *(kind.secrets_of(options) if kind.secrets_of else ()))
+    lacking = [name for name in wanted if name not in connection.secrets]
     if lacking:
         return (
             "secrets",
             f"{kind.name} needs the secret {lacking[0]}. Write where it is, such as env:{_variable(kind, lacking[0])}.",
         )
-    unknown = sorted(connection.secrets.keys() - {*kind.secrets, *kind.may_need})
+    unknown = sorted(connection.secrets.keys() - {*wanted, *kind.may_need})
     if unknown and not kind.is_many:
         return "secrets", f"{kind.name} takes no secret called {unknown[0]}. Correct its spelling, or remove it."
     return None
@@ -270,7 +273,12 @@ async def open_connections(
             continue
         held = {name: secrets.get(handle) for name, handle in each.connection.secrets.items()}
         account = each.connection.account or each.kind.name
-        opened = await each.kind.open(each.options, Opening(each.name, account, held, stack, clock, window))
+        try:
+            opened = await each.kind.open(each.options, Opening(each.name, account, held, stack, clock, window))
+        except SecretMissing as error:
+            log.warning("The connector %s is left out: %s", each.name, error)
+            missing[each.name] = ", ".join(each.connection.secrets.values())
+            continue
         connector = opened.connector
         connectors += [] if connector is None else [connector]
         sources |= opened.sources
