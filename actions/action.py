@@ -282,6 +282,12 @@ class Catalogue:
                     raise ActionInvalid(f"Two actions are called {declared.name}. Rename one of them.")
         return cls(found, undoing)
 
+    def take_in(self, actions: Iterable[AnyAction]) -> None:
+        """Add actions that only an outside system could tell of; raises ActionInvalid when two share a name."""
+        for each in actions:
+            if self._actions.setdefault(each.name, each) is not each:
+                raise ActionInvalid(f"Two actions are called {each.name}. Rename one of them.")
+
     def compensation_of(self, name: str) -> Compensation | None:
         """How the action called `name` is taken back, or None when only a person can put it right."""
         return self._compensations.get(name)

@@ -110,6 +110,7 @@ _LISTINGS = {
     "schedules": "list the schedules",
     "audit": "list the newest audit events; verify or export the log, prove one row, erase one person's words",
     "actions": "list the registered actions",
+    "connectors": "list the kinds of connectors, which are configured here, and how they are",
     "calls": "list the newest calls of models: for what, how they ended, what they used",
     "cost": "say what models cost today and this month, by workflow and purpose",
 }
