@@ -33,6 +33,7 @@ from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.talk import Talk, make_talk
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -107,6 +108,7 @@ class Installation:
     errands: Errands
     presence: Presence
     doubts: Doubts
+    talk: Talk
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -195,8 +197,9 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
-    make_context = _contexts(ground, runs, doors.gateway)
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    make_context = _contexts(ground, runs, doors.gateway, talk)
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
         settings=settings,
         clock=clock,
@@ -210,6 +213,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
         edits=doors.edits,
         doubts=doors.doubts,
+        talk=talk,
         switch=doors.switch,
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
@@ -231,7 +235,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     )
 
 
-def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway) -> Callable[[Run, RunGuard], RunContext]:
+def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway, talk: Talk) -> Callable[[Run, RunGuard], RunContext]:
     outside = ground.outside
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
@@ -246,6 +250,9 @@ def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway) -> Callable[[Ru
             outside.records,
             ground.reasoner,
             sources=outside.sources,
+            hand_over=talk.hand_over,
+            dialogue=talk.dialogue,
+            playbook=talk.playbook,
         )
 
     return make_context
@@ -358,9 +365,11 @@ def model_options(settings: Settings) -> ModelOptions:
 
 
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed, talk: Talk
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
+        if waiting.kind == "reply":
+            return await talk.dialogue.is_answered(waiting.subject_id)
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
     return Surroundings(

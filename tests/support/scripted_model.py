@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +39,8 @@ class ScriptedModel:
     """The paths of all other requests: nothing should come here."""
     keys: list[str] = field(default_factory=list[str])
     """The Authorization headers that came."""
+    react: Callable[[Json], Reply] | None = None
+    """Makes the answer from the request, where there is no script."""
 
     def will_say(self, *replies: Reply) -> None:
         """Answer the next requests like this; the last reply is repeated for ever."""
@@ -49,7 +51,7 @@ class ScriptedModel:
         body: Json = await request.json()
         self.asked.append(body)
         self.keys.append(request.headers.get("Authorization", ""))
-        reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        reply = self.react(body) if self.react else self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if reply.hang:
             await asyncio.sleep(60)
         if reply.body is not None:
