@@ -57,6 +57,8 @@ class Ended:
 class Walk:
     """What a workflow supplies; everything between is the spine's."""
 
+    # A gather that finds nothing to act on may give {"answer": text} alone: then that is how the run ends, done.
+
     gather: Callable[[str, RunContext], Awaitable[Facts]]
     """Read-only: understand the request and look up trusted records; raises NoPlan."""
     plan: Callable[[Facts, RunContext], Awaitable[Plan]]
@@ -71,6 +73,8 @@ class Walk:
     """The same, where it depends on the installation's rules and not on the workflow alone."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
+    hand_over: Callable[[Facts, RunContext], Awaitable[str]] | None = None
+    """Once all steps are done: hand on what another workflow does, and say so in a sentence; repeats are harmless."""
 
 
 def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
@@ -134,7 +138,7 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
-        return with_more(state, facts=facts)
+        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
 
     return gather
 
@@ -322,6 +326,8 @@ def _report(walk: Walk) -> Node:
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
+        if walk.hand_over is not None and _end_state(results) is RunState.DONE:
+            more += [said] if (said := await walk.hand_over(state["case"]["facts"], context)) else []
         text = fitting(
             "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
         )
