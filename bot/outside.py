@@ -9,12 +9,15 @@ from actions.connector import Connector, EffectClass
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
-from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.connectors.sandbox_watch import SandboxHosts, sandbox_watched
+from actions.connectors.shop import ShopRecords
+from actions.connectors.shop_prices import PricedShop
 from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.records import Records
 from actions.source import Sources
 from bot.settings import Settings
+from core.clock import SystemClock
 from core.db import Database
 from core.errors import CountersignError
 
@@ -42,7 +45,9 @@ def sources_of(settings: Settings, session: ClientSession) -> Sources:
     """What is read outside besides the shop's records."""
     if not settings.is_local:
         return Sources()
-    return Sources({MAILBOX: SandboxMailReader(session, f"{sandbox_url(settings)}/mailbox", window=settings.window)})
+    url = sandbox_url(settings)
+    mailbox = SandboxMailReader(session, f"{url}/mailbox", window=settings.window)
+    return Sources({MAILBOX: mailbox, **sandbox_watched(session, url, SystemClock())})
 
 
 def connectors_of(
@@ -67,10 +72,11 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
     window = settings.window
     return [
         PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
-        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+        PricedShop(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxMailbox(session, f"{url}/mailbox", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxOutgoing(session, f"{url}/mail", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxSite(session, f"{url}/site", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxHosts(session, f"{url}/hosts", account="sandbox", sandbox=True, settles=settles, window=window),
     ]
 
 

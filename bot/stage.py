@@ -9,6 +9,7 @@ from bot.company import MANIFEST, SAMPLE
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
 from bot.local.workspace.server import WorkspaceOptions, open_workspace
 from bot.sample.shop import seed_sample
+from bot.sample.watched import seed_watched
 from bot.settings import Settings
 from core.clock import Clock
 
@@ -37,6 +38,7 @@ async def serve_sandbox(settings: Settings, clock: Clock) -> None:
     """Run the sandbox shop and payment provider until told to stop, with the sample shop where they have none."""
     home = settings.home.resolve()
     await asyncio.to_thread(seed_sample, home, clock=clock)
+    await asyncio.to_thread(seed_watched, home)
     async with open_sandbox(SandboxOptions(port=settings.sandbox_port, home=home, clock=clock)):
         await _until_told()
 
