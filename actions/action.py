@@ -8,6 +8,7 @@ from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
 from string import Formatter
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ValidationError
@@ -254,13 +255,14 @@ class Catalogue:
             self._instructions[declared.of.name] = declared.instruction
 
     @classmethod
-    def scan(cls, package: str = "actions.catalogue") -> "Catalogue":
-        """Every action declared in the modules of `package`; raises ActionInvalid when two share a name."""
+    def scan(cls, package: str = "actions.catalogue", own: Iterable[ModuleType] = ()) -> "Catalogue":
+        """Every action declared in `package` and in modules of `own`; raises ActionInvalid when two share a name."""
         found: dict[str, AnyAction] = {}
         undoing: list[Compensation | ByHand] = []
         folder = import_module(package)
-        for info in sorted(iter_modules(folder.__path__), key=lambda info: info.name):
-            for value in vars(import_module(f"{package}.{info.name}")).values():
+        modules = sorted(iter_modules(folder.__path__), key=lambda info: info.name)
+        for module in (*(import_module(f"{package}.{info.name}") for info in modules), *own):
+            for value in vars(module).values():
                 if isinstance(value, Compensation | ByHand) and value not in undoing:
                     undoing.append(value)
                 if not isinstance(value, Action):

@@ -25,6 +25,7 @@ from actions.questions import Questions
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
 from bot.outside import Outside, reach_outside
@@ -50,7 +51,7 @@ from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
-from graphs.workflow import Workflow, Workflows, scan_workflows
+from graphs.workflow import Workflow, Workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -135,7 +136,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     """An installation whose database is migrated and whose rules are read; raises CountersignError saying why not."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsInvalid("DATABASE_URL and REDIS_URL are needed here; `countersign up` sets both for local use.")
-    catalogue = Catalogue.scan()
+    catalogue = catalogue_of(settings.company)
     offer = read_offer(settings.company, catalogue.names())
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
@@ -190,7 +191,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
-    workflows = Workflows(_workflows(ground.outside.connectors))
+    workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     make_context = _contexts(ground, runs, doors.gateway)
@@ -331,9 +332,9 @@ def _door(
     return switch, gateway
 
 
-def _workflows(connectors: Mapping[str, object]) -> list[Workflow]:
+def _workflows(settings: Settings, connectors: Mapping[str, object]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return [each for each in scan_workflows() if connectors.keys() >= each.needs]
+    return [each for each in workflows_of(settings.company) if connectors.keys() >= each.needs]
 
 
 def engine_options(settings: Settings) -> EngineOptions:

@@ -6,7 +6,7 @@ from typing import cast
 
 from actions.action import Catalogue
 from actions.killswitch import By, KillSwitch, Target, may_pause, may_resume
-from actions.limits import covers
+from actions.pattern import covers
 from actions.pause import MOST_BECAUSE, Kind
 from actions.team import Team
 from bot.commands import Pause, Resume

@@ -197,9 +197,13 @@ PEOPLE = {
 }
 
 
+#: Restricts nothing: what teammates may do is tested on its own.
+ANYTHING = {"name": "Anybody", "purpose": "Everything.", "workflows": ["returns"], "actions": ["*"]}
+
+
 def a_team(**changes: Any) -> Team:
     """The usual team, with some fields changed."""
-    return Team.model_validate({"workspace": TEAM, "people": PEOPLE, **changes})
+    return Team.model_validate({"workspace": TEAM, "people": PEOPLE, "teammates": [ANYTHING], **changes})
 
 
 ALLOW_SMALL = {"id": "small", "because": "Small.", "action": "payment.refund", "verdict": "allow"}
