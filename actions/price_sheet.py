@@ -29,10 +29,7 @@ class SheetInvalid(CountersignError):
 def read_sheet(text: str) -> dict[str, ItemRule]:
     """The rule of each item in the sheet; raises SheetInvalid naming the lines."""
     reader = csv.DictReader(StringIO(text.lstrip("\ufeff")), dialect=_dialect(text))
-    names = {name: name.strip().casefold().replace(" ", "-") for name in reader.fieldnames or [] if name}
-    names = {
-        name: "item_id" if known in {"item", "item-id", "item_id", "sku"} else known for name, known in names.items()
-    }
+    names = {name: _column(name) for name in reader.fieldnames or [] if name}
     _check_columns(list(names.values()))
     gathered: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
