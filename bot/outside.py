@@ -15,7 +15,9 @@ from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.paced import Bucket, Paced
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
-from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.connectors.sandbox_watch import SandboxHosts, sandbox_watched
+from actions.connectors.shop import ShopRecords
+from actions.connectors.shop_prices import PricedShop
 from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.rate import Rate
@@ -59,7 +61,7 @@ async def reach_outside(
         rates = {each.name: each.rate for each in configured}
         live = [_paced(each, rates[each.name], clock) for each in reached.connectors]
         connectors = connectors_of(settings, database, session, rules) | {each.name: each for each in live}
-        sources = sources_of(settings, session).joined_by(reached.sources)
+        sources = sources_of(settings, session, clock).joined_by(reached.sources)
         sandbox = ShopRecords(session, f"{sandbox_url(settings)}/shop")
         records = sources.get(RECORDS) if sources.has(RECORDS) else sandbox
         yield Outside(connectors, records, sources, reached.actions, reached.missing)
@@ -84,11 +86,13 @@ def _refuse(live: Sequence[str]) -> NoReturn:
     )
 
 
-def sources_of(settings: Settings, session: ClientSession) -> Sources:
+def sources_of(settings: Settings, session: ClientSession, clock: Clock) -> Sources:
     """What is read outside besides the shop's records."""
     if not settings.is_local:
         return Sources()
-    return Sources({MAILBOX: SandboxMailReader(session, f"{sandbox_url(settings)}/mailbox", window=settings.window)})
+    url = sandbox_url(settings)
+    mailbox = SandboxMailReader(session, f"{url}/mailbox", window=settings.window)
+    return Sources({MAILBOX: mailbox, **sandbox_watched(session, url, clock)})
 
 
 def connectors_of(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> dict[str, Connector]:
@@ -112,10 +116,11 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
     window = settings.window
     return [
         PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
-        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+        PricedShop(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxMailbox(session, f"{url}/mailbox", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxOutgoing(session, f"{url}/mail", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxSite(session, f"{url}/site", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxHosts(session, f"{url}/hosts", account="sandbox", sandbox=True, settles=settles, window=window),
     ]
 
 
