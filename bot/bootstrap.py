@@ -207,7 +207,6 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
