@@ -127,14 +127,8 @@ PATHS: dict[str, Row] = {
     **_rows(
         _KEPT,
         "nothing",
-        *(
-            "round approvals.act_due",
-            "round batches.look",
-            "round switch.watch",
-            "round grants.look",
-            "round memory.embed",
-        ),
-        "round model_calls.give_up_lost",
+        *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
+        *("round model_calls.give_up_lost", "round releasing.look", "round memory.embed"),
     ),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
@@ -145,6 +139,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
+        "cli connectors",
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),
