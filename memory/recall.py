@@ -239,12 +239,16 @@ def _repeats_last(found: Iterable[Recalled]) -> list[Recalled]:
         place = places.setdefault(said, len(first))
         if place == len(first):
             first.append(each)
-        elif each.item.tier is Tier.FACT and first[place].item.tier is Tier.EPISODE:
+        elif _is_fact_of(each.item, first[place].item):
             last.append(first[place])
             first[place] = replace(each, score=first[place].score)
         else:
             last.append(each)
     return first + last
+
+
+def _is_fact_of(fact: MemoryItem, other: MemoryItem) -> bool:
+    return fact.tier is Tier.FACT and other.tier is Tier.EPISODE and fact.provenance.author == other.provenance.author
 
 
 async def visible_to(conn: Connection, asked: Asked) -> Visible:
