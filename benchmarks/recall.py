@@ -268,8 +268,8 @@ async def ask_all(memory: Remembering, asked: TalkSet, items: dict[int, str], *,
 
 
 def sources(found: Sequence[Recalled], items: dict[int, str]) -> list[str]:
-    """The messages given, in order: a fact gives those it was drawn from."""
-    named = ((each.item.item_id, *each.item.provenance.derived_from) for each in found)
+    """The messages given, in order: a fact gives those it was drawn from, the newest first."""
+    named = ((each.item.item_id, *reversed(each.item.provenance.derived_from)) for each in found)
     return list(dict.fromkeys(items[item] for each in named for item in each if item in items))
 
 
