@@ -31,6 +31,7 @@ from bot.groups import Groups
 from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
+from bot.remembering import Memory, open_memory
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
@@ -121,6 +122,7 @@ class Installation:
     schedules: ScheduleStore
     fires: Fires
     keeping: Keeping
+    memory: Memory
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -150,14 +152,17 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
+        vault = open_vault(settings)
+        database = await stack.enter_async_context(open_database(database_url, vault=vault))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
         outside = reach_outside(settings, database, session, offer.rules)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
+        opening = open_memory(settings, database, cache, vault, team=lambda: rules().team, clock=clock, metrics=metrics)
+        memory = await stack.enter_async_context(opening)
+        ground = _Ground(database, cache, catalogue, rules, outside, reasoner, memory)
         yield _put_together(settings, clock, metrics, ground)
 
 
@@ -187,11 +192,11 @@ class _Ground:
     rules: RulesKeeper
     outside: Outside
     reasoner: Reasoner
+    memory: Memory
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules = ground.rules
-    database, catalogue = ground.database, ground.catalogue
+    rules, database, catalogue = ground.rules, ground.database, ground.catalogue
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
@@ -237,7 +242,8 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             clock=clock,
             metrics=metrics,
         ),
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings)),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
+        memory=ground.memory,
     )
 
 
@@ -258,6 +264,7 @@ def _contexts(
             outside.records,
             ground.reasoner,
             sources=outside.sources,
+            memory=ground.memory,
         )
         return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
 

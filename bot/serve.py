@@ -27,11 +27,13 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
-from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, UPKEEP_SECONDS, Keeping
+from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, MEASURE_SECONDS, UPKEEP_SECONDS, Keeping
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
+from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
+from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -49,8 +51,10 @@ from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
 from bot.slack.listeners.edits import EditDialog
+from bot.slack.listeners.talk import Talk
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
+from bot.slack.rooms import Rooms
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
 from bot.undelivered import Undelivered
@@ -119,6 +123,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
             side = await stack.enter_async_context(_open_slack(options, installation, clock))
             checks["slack"] = side.is_connected
             jobs += _bot_jobs(installation, side, stop)
+            if settings.memory_port:
+                await stack.enter_async_context(_open_memory_server(installation))
         if "worker" in roles:
             jobs.append(
                 lambda: installation.dispatcher.run_worker(installation.runner.advance, stop=stop, metrics=metrics)
@@ -161,7 +167,7 @@ async def _open_slack(options: SlackOptions, installation: Installation, clock: 
                 deliveries,
                 installation.approvals.view,
                 installation.metrics,
-                dialogs=[EditDialog(installation.edits, deliveries).register],
+                dialogs=[Talk(installation.memory).register, EditDialog(installation.edits, deliveries).register],
             )
             try:
                 side = await stack.enter_async_context(opening)
@@ -186,7 +192,8 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     )
     intake = _intake(installation, side)
 
-    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in _rounds(installation)]
+    rounds = [*_rounds(installation), *_upkeep(installation, side).rounds()]
+    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in rounds]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
 
 
@@ -205,8 +212,14 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (keeping.chronicler.look, CHRONICLE_SECONDS),
         (keeping.upkeep.look, UPKEEP_SECONDS),
         (keeping.forgetting.work, FORGET_SECONDS),
+        (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
+        (installation.memory.embed, EMBED_SECONDS),
     ]
+
+
+def _upkeep(installation: Installation, side: SlackSide) -> Upkeep:
+    return Upkeep(installation.memory, Rooms(side.client), People(side.client, installation.cache))
 
 
 async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
@@ -301,7 +314,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             "cost": CostVerb(installation.database, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
-            "memory": MemoryVerb(installation.keeping, team, installation.clock),
+            "memory": _memory_verb(installation, side),
             **presence_verbs(presence, settings.command),
         },
     )
@@ -309,9 +322,30 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         **_further_desks(installation, runs, people),
         "reopen": presence,
         "run": PromotionDesk(runs, installation.runs, metrics),
+        "recall": RecallDesk(installation.memory),
     }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
+
+
+@asynccontextmanager
+async def _open_memory_server(installation: Installation) -> AsyncGenerator[str]:
+    # Only where it is wanted: the protocol's package takes most of a second to load.
+    from bot.memory_server import MemoryTools, open_memory_server
+
+    async def standing(person: str) -> bool | None:
+        """As the team file has it now: whoever it does not name has no tools here."""
+        member = installation.rules().team.member(person)
+        return None if member is None else "guest" in member.roles
+
+    tools = MemoryTools(installation.keeping, installation.memory.search, standing, installation.clock)
+    async with open_memory_server(tools, installation.settings.memory_port) as address:
+        yield address
+
+
+def _memory_verb(installation: Installation, side: SlackSide) -> MemoryVerb:
+    more = recall_verbs(installation.memory, _upkeep(installation, side))
+    return MemoryVerb(installation.keeping, lambda: installation.rules().team, installation.clock, more=more)
 
 
 def _further_desks(installation: Installation, runs: RunDesk, people: People) -> dict[str, Desk]:

@@ -18,6 +18,7 @@ from graphs.guarding import RunBudget
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
+from graphs.remembering import RunMemory
 from graphs.run import Run, StepState, StepView, Waiting
 from graphs.store import RunStore
 
@@ -39,6 +40,8 @@ class RunContext:
     """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
+    memory: RunMemory | None = None
+    """What the team remembers, as far as the requester may see it: `context.memory.recall(run, text)`."""
 
     @property
     def caller(self) -> Caller:

@@ -18,6 +18,7 @@ from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.rehearsing import show_payloads, show_rehearsed, told
+from graphs.remembering import recalled
 from graphs.run import RunState, StepState, StepView
 from graphs.verify import faults_of, predicted, view_of
 
@@ -130,7 +131,7 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
-        return with_more(state, facts=facts)
+        return with_more(state, facts=facts, recalled=await recalled(context))
 
     return gather
 
@@ -327,5 +328,8 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
-    """Nothing is learned from a run but how long it took; the runner writes that when it finishes the run."""
+    """Leave in memory how it came out; how long it took, the runner writes when it finishes the run."""
+    context, how = runtime.context, state["case"].get("ended", {})
+    if context.memory is not None and how.get("text") and not context.run.request.dry:
+        await context.memory.remember(context.run, how["text"])
     return state
