@@ -43,6 +43,7 @@ class Message:
     source: str
     subjects: tuple[str, ...]
     version: int
+    recorded_at: datetime
 
     @property
     def is_own(self) -> bool:
@@ -63,6 +64,8 @@ class Drafted:
     quote: str
 
 
+#: Runs of words that recall gave, and since when it had.
+Given = Mapping[str, datetime]
 #: Given by whoever knows models: everything that these messages say.
 Extract = Callable[[Sequence[Message]], Awaitable[Sequence[Drafted]]]
 #: Puts a dispute to a person, in the caller's transaction.
@@ -189,7 +192,7 @@ class Distiller:
         return found
 
     async def _learned(
-        self, messages: Sequence[Message], done: Round, given: frozenset[str], *, may_ask: bool
+        self, messages: Sequence[Message], done: Round, given: Given, *, may_ask: bool
     ) -> Mapping[ItemId, Sequence[Claim]]:
         found = list[tuple[Message, Found]]()
         worth = list[Message]()
@@ -207,7 +210,7 @@ class Distiller:
         learned = dict[ItemId, list[Claim]]()
         for message, each in found:
             claim = _claim(message, each)
-            if _comes_back(claim, given):
+            if _comes_back(message, claim, given):
                 done.echoes += 1
             else:
                 learned.setdefault(message.item_id, []).append(claim)
@@ -228,30 +231,34 @@ class Distiller:
                 found.append((message, placed))
         return found
 
-    async def _given(self, conn: Connection, scopes: set[ScopeId]) -> frozenset[str]:
-        """The runs of words of everything that recall gave lately out of these scopes."""
+    async def _given(self, conn: Connection, scopes: set[ScopeId]) -> Given:
+        """The runs of words of everything that recall gave lately out of these scopes, and since when it had."""
         cursor = await conn.execute(
             """
-            select scope.workspace, coalesce(item.sealed, episode.sealed) as sealed
-            from (select item_id, max(log.at) as at from memory.recall_item join memory.recall_log log using (recall_id)
+            select scope.workspace, coalesce(item.sealed, episode.sealed) as sealed, given.at
+            from (select item_id, min(log.at) as at, max(log.at) as last
+                  from memory.recall_item join memory.recall_log log using (recall_id)
                   where log.at > core.now() - interval '14 days' group by item_id) as given
             join memory.item item using (item_id) join memory.scope scope using (scope_id)
             left join memory.episode episode on episode.episode_id = item.episode_id
-            where item.scope_id = any(%s) order by given.at desc limit %s
+            where item.scope_id = any(%s) order by given.last desc limit %s
             """,
             (list(scopes), _ECHO_ITEMS),
         )
-        texts = [await self._store.text_of(conn, row["workspace"], row["sealed"]) for row in await cursor.fetchall()]
-        return frozenset(
-            run for text in texts if text for start, end in sentences(text) for run in runs_of(text[start:end])
-        )
+        given = dict[str, datetime]()
+        for row in await cursor.fetchall():
+            text = await self._store.text_of(conn, row["workspace"], row["sealed"]) or ""
+            for start, end in sentences(text):
+                for run in runs_of(text[start:end]):
+                    given[run] = min(given.get(run, row["at"]), row["at"])
+        return given
 
 
 async def _due(conn: Connection, most: int) -> list[Row]:
     cursor = await conn.execute(
         """
         select item.item_id, item.scope_id, item.author, item.said_at, item.trust, item.source, item.subjects,
-               item.distilled, item.text_version, scope.workspace, episode.sealed
+               item.distilled, item.text_version, item.recorded_at, scope.workspace, episode.sealed
         from memory.item item join memory.scope scope using (scope_id)
         join memory.episode episode on episode.episode_id = item.episode_id
         where item.tier = 'episode' and item.distilled < item.text_version
@@ -274,11 +281,12 @@ async def _calls(conn: Connection) -> int:
     return int(row["many"])
 
 
-def _comes_back(claim: Claim, given: frozenset[str]) -> bool:
-    """True when it only repeats what recall had given; whoever says that it changed, or since when, says it anew."""
+def _comes_back(message: Message, claim: Claim, given: Given) -> bool:
+    """True when it only repeats what recall had given before; whoever says that it changed, or when, says it anew."""
     said = f" {claim.span.text.casefold()} "
     says_anew = claim.valid_from != claim.said_at or claim.ends or any(word in said for word in _NOW_WORDS)
-    return not says_anew and is_echo(claim.span.text, given)
+    before = {run for run, at in given.items() if at <= message.recorded_at}
+    return not says_anew and is_echo(claim.span.text, before)
 
 
 def _claim(message: Message, found: Found) -> Claim:
@@ -322,4 +330,5 @@ def _message(row: Row, text: str) -> Message:
         source=row["source"],
         subjects=tuple(row["subjects"]),
         version=row["text_version"],
+        recorded_at=row["recorded_at"],
     )
