@@ -37,6 +37,7 @@ from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
 from bot.switch import telling_of_trips
+from bot.talk import Talk, make_talk
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -73,15 +74,6 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("bot"),
 )
 
-#: How often it is looked whether people could be asked less.
-AUTONOMY_SECONDS = 600.0
-#: How often it is looked what can be approved together.
-BATCH_SECONDS = 1.0
-#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
-EXPIRY_SECONDS = 2.0
-#: How often it is looked whether the kill switch must trip.
-WATCH_SECONDS = 2.0
-
 
 @dataclass(frozen=True)
 class Presence:
@@ -113,6 +105,7 @@ class Installation:
     errands: Errands
     presence: Presence
     doubts: Doubts
+    talk: Talk
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -129,7 +122,11 @@ class Installation:
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
         reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
-        return (await reasoner.classify(text, examples)).value if examples else None
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -158,7 +155,8 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
-        outside = reach_outside(settings, database, session, offer.rules)
+        outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
+        catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
         opening = open_memory(settings, database, cache, vault, team=lambda: rules().team, clock=clock, metrics=metrics)
         memory = await stack.enter_async_context(opening)
@@ -196,8 +194,7 @@ class _Ground:
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules, database, catalogue = ground.rules, ground.database, ground.catalogue
-    runs = RunStore(database)
+    rules, database, catalogue, runs = ground.rules, ground.database, ground.catalogue, RunStore(ground.database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
@@ -206,10 +203,10 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
-    schedules, reasoner = ScheduleStore(database), ground.reasoner
-
-    make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    schedules = ScheduleStore(database)
+    talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
         settings=settings,
         clock=clock,
@@ -223,6 +220,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
         edits=doors.edits,
         doubts=doors.doubts,
+        talk=talk,
         switch=doors.switch,
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
@@ -232,7 +230,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         runs=runs,
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
-        reasoner=reasoner,
+        reasoner=ground.reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(
@@ -248,7 +246,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
 
 def _contexts(
-    ground: _Ground, runs: RunStore, gateway: Gateway, workflows: Workflows, clock: Clock
+    ground: _Ground, runs: RunStore, gateway: Gateway, talk: Talk, workflows: Workflows, clock: Clock
 ) -> Callable[[Run, RunGuard], RunContext]:
     outside = ground.outside
 
@@ -265,6 +263,9 @@ def _contexts(
             ground.reasoner,
             sources=outside.sources,
             memory=ground.memory,
+            hand_over=talk.hand_over,
+            dialogue=talk.dialogue,
+            playbook=talk.playbook,
         )
         return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
 
@@ -372,9 +373,11 @@ def engine_options(settings: Settings) -> EngineOptions:
 
 
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed, talk: Talk
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
+        if waiting.kind == "reply":
+            return await talk.dialogue.is_answered(waiting.subject_id)
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
     async def on_ended(conn: Connection, run_id: RunId) -> None:

@@ -139,7 +139,7 @@ class Memory:
             if not await self.rooms.learns(conn, scope):
                 return
             text = f"{run.request.workflow} {run.request.text}: {outcome}"
-            # It may repeat what a customer wrote, and is trusted no further than that.
+            # It may repeat what somebody outside wrote, unless a member asked for it in their own words.
             await self.store.remember(
                 conn,
                 Episode(
@@ -148,7 +148,7 @@ class Memory:
                     OURSELVES,
                     text,
                     run.created_at,
-                    TrustLabel.EXTERNAL if run.request.origin == "mail" else TrustLabel.MEMBER,
+                    TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
                     conversation=place.thread_ts,
                 ),
             )

@@ -12,14 +12,7 @@ from actions.team import Team
 from bot.answering import AwaitedReplies, EditDesk, QuestionDesk
 from bot.autonomy import AutonomyDesk, AutonomyVerb
 from bot.batches import BatchDesk, offers_of, render_batch
-from bot.bootstrap import (
-    AUTONOMY_SECONDS,
-    BATCH_SECONDS,
-    EXPIRY_SECONDS,
-    WATCH_SECONDS,
-    Installation,
-    open_installation,
-)
+from bot.bootstrap import Installation, open_installation
 from bot.channel import Message
 from bot.company import settle_first_company
 from bot.costs import CostVerb
@@ -33,6 +26,7 @@ from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
+from bot.releasing import LAPSE_SECONDS, releasing_of
 from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
@@ -44,6 +38,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.case_card import cases_shown
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.memory_cards import dispute_card, held_card, rule_card
@@ -57,6 +52,7 @@ from bot.slack.renderer import Render, Renderer, shown
 from bot.slack.rooms import Rooms
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.talk import Replies
 from bot.undelivered import Undelivered
 from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
@@ -77,6 +73,15 @@ log = logging.getLogger(__name__)
 ROLES = ("bot", "worker", "scheduler")
 
 Job = Callable[[], Coroutine[Any, Any, None]]
+
+#: How often it is looked whether people could be asked less.
+AUTONOMY_SECONDS = 600.0
+#: How often it is looked what can be approved together.
+BATCH_SECONDS = 1.0
+#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
+EXPIRY_SECONDS = 2.0
+#: How often it is looked whether the kill switch must trip.
+WATCH_SECONDS = 2.0
 
 #: How often it is looked which calls of models died with their process.
 LOST_SECONDS = 60.0
@@ -159,7 +164,7 @@ async def _settle_company(settings: Settings, options: SlackOptions) -> None:
 async def _open_slack(options: SlackOptions, installation: Installation, clock: Clock) -> AsyncGenerator[SlackSide]:
     """Connected to Slack inside the block; the local workspace is given time to come up."""
     deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
-    deliveries = AwaitedReplies(Deliveries(installation.database), installation.questions)
+    deliveries = AwaitedReplies(Deliveries(installation.database), _replies(installation))
     async with AsyncExitStack() as stack:
         while True:
             opening = open_slack(
@@ -215,6 +220,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
+        (releasing_of(installation).look, LAPSE_SECONDS),
     ]
 
 
@@ -266,6 +272,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
         **_memory_cards(installation.keeping),
+        "case": cases_shown(installation.database),
     }
 
 
@@ -322,7 +329,6 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         **_further_desks(installation, runs, people),
         "reopen": presence,
         "run": PromotionDesk(runs, installation.runs, metrics),
-        "recall": RecallDesk(installation.memory),
     }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
@@ -360,11 +366,16 @@ def _further_desks(installation: Installation, runs: RunDesk, people: People) ->
         "edit": EditSuggestions(
             EditDesk(installation.edits, people), installation.approvals.view, installation.keeping
         ),
+        "recall": RecallDesk(installation.memory),
         **dict.fromkeys(("rule", "dispute", "quarantine"), memory),
-        "question": QuestionDesk(installation.questions, people),
+        "question": QuestionDesk(installation.questions, people, _replies(installation)),
         "errand": ErrandDesk(installation.errands, people),
         "doubt": DoubtDesk(installation.doubts, people),
     }
+
+
+def _replies(installation: Installation) -> Replies:
+    return Replies(installation.questions, installation.talk, lambda: installation.rules().team)
 
 
 def _watch(installation: Installation) -> RulesWatch:

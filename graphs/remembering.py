@@ -45,6 +45,12 @@ async def recalled(context: Remembering) -> dict[str, Any]:
     return as_named(found) if found.found else {}
 
 
+async def leave(context: Remembering, outcome: str) -> None:
+    """Leave in memory how the run came out; a dry run leaves nothing."""
+    if context.memory is not None and outcome and not context.run.request.dry:
+        await context.memory.remember(context.run, outcome)
+
+
 def as_named(found: Recollection) -> dict[str, Any]:
     """What a run keeps of a recall: names only, so that nothing that is forgotten stays in a checkpoint."""
     return {"recall_id": found.recall_id, "items": [each.item.item_id for each in found.found]}

@@ -32,6 +32,7 @@ _SETTLED = "tests/integration/test_doubts.py::test_policy_is_asked_again_before_
 _HAPPENED = "tests/acceptance/test_in_doubt_by_click.py::"
 _HAPPENED_SO = f"{_HAPPENED}test_what_only_a_person_can_tell_is_asked_and_their_word_ends_it"
 _LOOKING = "tests/integration/test_doubts.py::test_investigate_says_who_looks_and_settles_nothing"
+_JUDGED = "tests/integration/test_memory_wiring.py::test_only_whoever_asked_says_whether_it_was_of_use"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
@@ -98,6 +99,8 @@ PATHS: dict[str, Row] = {
     **_rows(_PRESSED, "rules", "desk rules", "desk autonomy"),
     **_rows(_PRESSED, "nothing", "desk question"),
     **_rows(_PRESSED, "nothing", "form approval.reject", "form question.ask"),
+    # A word about what was recalled is kept, and moves nothing.
+    **_rows(_JUDGED, "nothing", "press recall.useful", "press recall.useless", "desk recall"),
     # How Slack reaches us, and who may have asked for a run.
     **_rows(_READ, "run", "delivery event", "delivery command"),
     **_rows(_READ, "answer", "delivery click", "delivery view"),
@@ -125,7 +128,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        "round model_calls.give_up_lost",
+        *("round model_calls.give_up_lost", "round releasing.look", "round memory.embed"),
     ),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
@@ -136,6 +139,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
+        "cli connectors",
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),

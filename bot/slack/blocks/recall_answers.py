@@ -11,7 +11,8 @@ from memory.recall import Recalled, Recollection
 Row = Mapping[str, Any]
 Block = dict[str, Any]
 
-USEFUL, USELESS = "recall.useful", "recall.useless"
+USEFUL = "recall.useful"
+USELESS = "recall.useless"
 
 _MOST = 240
 _TIERS = {Tier.FACT: "fact", Tier.CHRONICLE: "digest", Tier.PLAYBOOK: "rule"}
