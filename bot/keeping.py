@@ -18,9 +18,10 @@ from memory.exchange import Exchange
 from memory.export_file import ExportFiles
 from memory.facts import Facts
 from memory.following import Following
-from memory.forget import Forgetting, Kept
+from memory.forget import Forgetting, Kept, Receipt
 from memory.holding import Quarantine
 from memory.item import Scope, ScopeId, ScopeKind
+from memory.leaving import forget_removed
 from memory.measures import measure, show
 from memory.playbook_store import StoredPlaybook
 from memory.store import Store
@@ -51,6 +52,12 @@ class Keeping:
     exchange: Exchange
     files: ExportFiles
     metrics: Metrics
+
+    async def forget(self) -> list[Receipt]:
+        """Fulfil what people have asked to forget, and what follows from channels and people that are gone."""
+        async with self.database.transaction() as conn:
+            await forget_removed(conn, self.forgetting)
+        return await self.forgetting.work()
 
     async def measure(self) -> None:
         """Put how well memory is kept on the metrics page."""

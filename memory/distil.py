@@ -264,6 +264,10 @@ async def _due(conn: Connection, most: int) -> list[Row]:
         where item.tier = 'episode' and item.distilled < item.text_version
           and not exists (select 1 from memory.quarantine held where held.item_id = item.item_id
                           and held.state <> 'released')
+          -- How far a member may be trusted is known only once Slack has said that they are one.
+          and not (item.trust = 'external' and item.author ~ '^[UW][A-Z0-9]+$' and not exists (
+            select 1 from memory.person known
+            where known.workspace = scope.workspace and known.user_id = item.author))
         order by item.item_id limit %s
         """,
         (most,),
