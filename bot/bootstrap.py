@@ -205,6 +205,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules = ScheduleStore(database)
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    starting = Starting(runs, dispatcher, workflows, rules, metrics)
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
@@ -233,13 +234,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         reasoner=ground.reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
-        fires=Fires(
-            schedules,
-            runs_for_fires(Starting(runs, dispatcher, workflows, rules, metrics)),
-            times=cron_times,
-            clock=clock,
-            metrics=metrics,
-        ),
+        fires=Fires(schedules, runs_for_fires(starting), times=cron_times, clock=clock, metrics=metrics),
         keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
         memory=ground.memory,
     )
