@@ -114,8 +114,8 @@ class Installation:
     model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
-    memory: Memory
     keeping: Keeping
+    memory: Memory
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -194,9 +194,7 @@ class _Ground:
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules = ground.rules
-    database, catalogue = ground.database, ground.catalogue
-    runs = RunStore(database)
+    rules, database, catalogue, runs = ground.rules, ground.database, ground.catalogue, RunStore(ground.database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
@@ -205,7 +203,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
-    schedules, reasoner = ScheduleStore(database), ground.reasoner
+    schedules = ScheduleStore(database)
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
     starting = Starting(runs, dispatcher, workflows, rules, metrics)
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
@@ -233,12 +231,12 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         runs=runs,
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
-        reasoner=reasoner,
+        reasoner=ground.reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(schedules, runs_for_fires(starting), times=cron_times, clock=clock, metrics=metrics),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
         memory=ground.memory,
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings)),
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from actions.approval import Standing
 from actions.team import Team
 from bot.settings import Settings
 from bot.slack.rooms import Room
@@ -22,8 +23,10 @@ from graphs.run import Run
 from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
 from memory.episode import Episode
+from memory.following import Following
 from memory.hot import Hot
 from memory.item import Scope, ScopeId, ScopeKind
+from memory.leaving import due_people, noted, person_left
 from memory.reading import Reading
 from memory.recall import Asked, Recall, Recollection
 from memory.recalls import Recalls
@@ -54,6 +57,10 @@ class Directory(Protocol):
 
     async def names(self, user_id: str) -> tuple[Sequence[str], bool] | None:
         """What this person is called, and whether they are no full member here."""
+        ...
+
+    async def standing(self, user_id: str, *, fresh: bool = False) -> Standing | None:
+        """Who this is; None when the look-up failed."""
         ...
 
 
@@ -200,9 +207,28 @@ class Upkeep:
                         await self.memory.rooms.vouch_for(conn, workspace, person)
         return len(unknown)
 
+    async def know_leavers(self) -> int:
+        """Ask after some of those whose words are remembered; how many have been deactivated."""
+        async with self.memory.database.connection() as conn:
+            due = await due_people(conn)
+        left = 0
+        for workspace, person in due:
+            standing = await self.people.standing(person)
+            async with self.memory.database.transaction() as conn:
+                if standing is not None and standing.deleted:
+                    await person_left(conn, workspace, person)
+                    left += 1
+                elif standing is not None:
+                    await noted(conn, workspace, person)
+        return left
+
     def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
         """What is looked after again and again, and how many seconds lie between."""
-        return [(self.know_rooms, ROOMS_SECONDS), (self.know_people, ROOMS_SECONDS)]
+        return [
+            (self.know_rooms, ROOMS_SECONDS),
+            (self.know_people, ROOMS_SECONDS),
+            (self.know_leavers, ROOMS_SECONDS),
+        ]
 
 
 def choose_embedder(settings: Settings, *, background: bool) -> Embedder:
@@ -242,7 +268,7 @@ async def open_memory(
     try:
         yield Memory(
             database=database,
-            store=Store(vault),
+            store=Store(vault, follow=Following(vault)),
             searching=Recall(database, vault, asking, hot, clock=clock, metrics=metrics),
             reading=reading,
             recalls=Recalls(database, metrics),

@@ -1,6 +1,7 @@
 """Forgetting reaches every tier and every copy, and leaves nothing in the files of the database."""
 
 import json
+import struct
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -218,8 +219,17 @@ async def test_nothing_of_it_stays_in_heap_or_index_files(memory, distiller, for
     [row] = await memory.rows("select sealed from memory.episode where author = %s", BEN)
     [fact] = await memory.rows("select sealed from memory.fact where %s = any(subjects)", BEN)
     sealed = [each["sealed"]["sealed"][:60].encode() for each in (row, fact)]
+    await memory.rows(
+        """
+        insert into memory.vector_384 (scope_id, item_id, model_id, text_version, embedding)
+        select scope_id, item_id, 1, 1, array_fill(0.7265625::real, array[384])::vector::halfvec(384)
+        from memory.item where author = %s returning item_id
+        """,
+        BEN,
+    )
+    sealed.append(struct.pack("<e", 0.7265625) * 40)
     before = await found_in_files(memory, postgres_server, data_folder, CANARY.encode(), *sealed)
-    assert len(before) >= 3, "the control: without the erasure it is found"
+    assert len(before) >= 5, "the control: without the erasure it is found, in tables and in an index"
     assert (await forget(memory, forgetting, person(BEN))).is_clean
     assert await found_in_files(memory, postgres_server, data_folder, CANARY.encode(), *sealed) == []
 
