@@ -118,11 +118,12 @@ class Yard:
         self.runs = RunStore(database)
         self.shop = OtherSide("shop", settles)
         self._clock, self._metrics, self._catalogue = SettableClock(NOON), Metrics(), Catalogue.scan()
+        self.connectors = {"shop": self.shop, "slack": OtherSide("slack")}
         rules = rules_of(*_ALLOWED)
         self.gateway = Gateway(
             database,
             self._catalogue,
-            {"shop": self.shop, "slack": OtherSide("slack")},
+            self.connectors,
             lambda: rules,
             wake=self._wake_later,
             clock=self._clock,
@@ -202,3 +203,12 @@ class Yard:
         async with self.database.connection() as conn:
             cursor = await conn.execute("select action, state from actions.intent where run_id = %s", (run_id,))
             return {row["action"]: row["state"] for row in await cursor.fetchall()}
+
+    async def doubts_of(self, run_id: RunId) -> list[str]:
+        """How the questions about this run's effects stand."""
+        async with self.database.connection() as conn:
+            cursor = await conn.execute(
+                "select doubt.state from actions.doubt join actions.intent using (intent_id) where run_id = %s",
+                (run_id,),
+            )
+            return [row["state"] for row in await cursor.fetchall()]
