@@ -1,8 +1,9 @@
 """What policy looks at, and the conditions a rule may put; one that cannot be told is neither true nor false."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -10,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from actions.exchange import Exchange
 from actions.rule_file import Amount, misplaced
 from actions.team import Role
-from actions.window import Counts, Finding, Hours, Sums, Tally, Window
+from actions.window import Counted, Counts, Finding, Hours, Summed, Sums, Tally, Window
 from core.money import Money
 
 __all__ = ["Conditions", "Considered", "Finding", "is_named"]
@@ -69,6 +70,10 @@ class Considered:
         )
 
 
+#: Whether one condition holds for an effect, in words; made once for each rule.
+Check = Callable[[Considered, Exchange], Finding]
+
+
 def _as_names(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -122,55 +127,66 @@ class Conditions(BaseModel):
         for each in (*self.count, *self.sum):
             yield each.window(covers)
 
-    def findings(self, considered: Considered, covers: str, exchange: Exchange) -> Iterator[Finding]:
-        """What each written condition finds."""
-        yield from self._about_money(considered, exchange)
+    def checks(self, covers: str) -> Iterator[Check]:
+        """One check for each condition that is written, in the order in which its words are told."""
+        yield from self._about_money()
         for count in self.count:
-            yield count.finding(considered.windows.get(count.window(covers)))
+            yield partial(_counted, count, count.window(covers))
         for total in self.sum:
-            yield total.finding(considered.windows.get(total.window(covers)), considered.amount, exchange)
-        yield from self._about_source(considered)
-        yield from self._about_time_and_habit(considered)
+            yield partial(_summed, total, total.window(covers))
+        yield from self._about_source()
+        yield from self._about_time_and_habit()
 
-    def _about_money(self, considered: Considered, exchange: Exchange) -> Iterator[Finding]:
+    def _about_money(self) -> Iterator[Check]:
         if self.amount_at_most is not None:
-            yield _against(considered.amount, self.amount_at_most, exchange, above=False)
+            yield partial(_against, self.amount_at_most, False)
         if self.amount_above is not None:
-            yield _against(considered.amount, self.amount_above, exchange, above=True)
+            yield partial(_against, self.amount_above, True)
         if self.currency is not None:
-            known = considered.amount
-            words = "the currency is not known" if known is None else f"the currency is {known.currency}"
-            yield Finding(None if known is None else known.currency in self.currency, words)
+            yield partial(_in_currency, frozenset(self.currency))
 
-    def _about_source(self, considered: Considered) -> Iterator[Finding]:
+    def _about_source(self) -> Iterator[Check]:
         if self.workflow is not None:
-            yield is_named("the workflow", considered.workflow, self.workflow)
+            yield _named("the workflow", "workflow", self.workflow)
         if self.connector is not None:
-            yield is_named("the connector", considered.connector, self.connector)
+            yield _named("the connector", "connector", self.connector)
         if self.requester_role is not None:
-            yield _has_role(considered.requester_roles, self.requester_role)
+            yield partial(_has_role, self.requester_role)
         if self.unendorsed is not None:
-            words = "a value comes from outside and is not endorsed" if considered.unendorsed else "all is endorsed"
-            yield Finding(bool(considered.unendorsed) == self.unendorsed, words)
+            yield partial(_unendorsed, self.unendorsed)
         if self.label is not None:
-            yield is_named("the lowest trust label", considered.label, self.label)
+            yield _named("the lowest trust label", "label", self.label)
         if self.sandbox is not None:
-            words = "the connector only pretends" if considered.sandbox else "the connector is a real one"
-            yield Finding(considered.sandbox == self.sandbox, words)
+            yield partial(_pretends, self.sandbox)
 
-    def _about_time_and_habit(self, considered: Considered) -> Iterator[Finding]:
+    def _about_time_and_habit(self) -> Iterator[Check]:
         if self.first_time_recipient is not None:
-            words = {None: "whether this recipient is new is not known", True: "this recipient is new"}
-            found = considered.first_time_recipient
-            yield _is(found, self.first_time_recipient, words.get(found, "this recipient is known"))
+            yield partial(_is_new, self.first_time_recipient)
         if self.near_limit is not None:
-            words = {None: "how close recent amounts came to a limit is not known", True: "recent amounts hug a limit"}
-            found = considered.near_limit
-            yield _is(found, self.near_limit, words.get(found, "recent amounts keep away from the limits"))
+            yield partial(_is_near, self.near_limit)
         if self.hours is not None:
-            yield self.hours.finding(considered.at, inside=True)
+            yield partial(_at, self.hours, True)
         if self.outside_hours is not None:
-            yield self.outside_hours.finding(considered.at, inside=False)
+            yield partial(_at, self.outside_hours, False)
+
+
+def _counted(count: Counted, window: Window, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    return count.finding(considered.windows.get(window))
+
+
+def _summed(total: Summed, window: Window, considered: Considered, exchange: Exchange) -> Finding:
+    return total.finding(considered.windows.get(window), considered.amount, exchange)
+
+
+def _named(what: str, field: str, wanted: str) -> Check:
+    """A check that this field of the effect is called as wanted."""
+
+    def check(considered: Considered, exchange: Exchange) -> Finding:
+        del exchange
+        return is_named(what, getattr(considered, field), wanted)
+
+    return check
 
 
 def is_named(what: str, found: str, wanted: str) -> Finding:
@@ -180,11 +196,31 @@ def is_named(what: str, found: str, wanted: str) -> Finding:
     return Finding(found == wanted, f"{what} is {found}")
 
 
+def _is_new(wanted: bool, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    found = considered.first_time_recipient
+    words = {None: "whether this recipient is new is not known", True: "this recipient is new"}
+    return _is(found, wanted, words.get(found, "this recipient is known"))
+
+
+def _is_near(wanted: bool, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    found = considered.near_limit
+    words = {None: "how close recent amounts came to a limit is not known", True: "recent amounts hug a limit"}
+    return _is(found, wanted, words.get(found, "recent amounts keep away from the limits"))
+
+
 def _is(found: bool | None, wanted: bool, words: str) -> Finding:
     return Finding(None if found is None else found is wanted, words)
 
 
-def _against(amount: Money | None, limit: Money, exchange: Exchange, *, above: bool) -> Finding:
+def _at(hours: Hours, inside: bool, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    return hours.finding(considered.at, inside=inside)
+
+
+def _against(limit: Money, above: bool, considered: Considered, exchange: Exchange) -> Finding:
+    amount = considered.amount
     if amount is None:
         return Finding(None, f"the amount is not known, so the limit of {limit} cannot be checked")
     converted = exchange.in_base(amount)
@@ -195,7 +231,28 @@ def _against(amount: Money | None, limit: Money, exchange: Exchange, *, above: b
     return Finding(exceeds is above, f"{shown} is {'above' if exceeds else 'at most'} {limit}")
 
 
-def _has_role(roles: frozenset[str], wanted: str) -> Finding:
+def _in_currency(wanted: frozenset[str], considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    known = considered.amount
+    words = "the currency is not known" if known is None else f"the currency is {known.currency}"
+    return Finding(None if known is None else known.currency in wanted, words)
+
+
+def _has_role(wanted: str, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    roles = considered.requester_roles
     if not roles:
         return Finding(None, "the requester's role is not known")
     return Finding(wanted in roles, f"the requester is {', '.join(sorted(roles))}")
+
+
+def _unendorsed(wanted: bool, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    words = "a value comes from outside and is not endorsed" if considered.unendorsed else "all is endorsed"
+    return Finding(bool(considered.unendorsed) == wanted, words)
+
+
+def _pretends(wanted: bool, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    words = "the connector only pretends" if considered.sandbox else "the connector is a real one"
+    return Finding(considered.sandbox == wanted, words)

@@ -11,6 +11,7 @@ import rfc8785
 
 from core.errors import CountersignError
 from core.ids import IntentId, RunId
+from core.trust import TrustLabel
 
 RECORD_VERSION = 1
 
@@ -114,14 +115,6 @@ FOLLOWS: Mapping[IntentState, frozenset[IntentState]] = {
 }
 
 
-class TrustLabel(StrEnum):
-    """How far the source of a value may be trusted."""
-
-    OPERATOR = "operator"
-    MEMBER = "member"
-    EXTERNAL = "external"
-
-
 @dataclass(frozen=True)
 class Origin:
     """Where one argument came from, and the link to a trusted record that endorses it, where there is one."""
@@ -130,9 +123,14 @@ class Origin:
     endorsed_by: str | None = None
 
     @property
+    def is_external(self) -> bool:
+        """True when somebody outside chose the value."""
+        return self.label is TrustLabel.EXTERNAL
+
+    @property
     def is_trusted(self) -> bool:
         """True when the value may move something without a person looking at it first."""
-        return self.label is not TrustLabel.EXTERNAL or self.endorsed_by is not None
+        return not self.is_external or self.endorsed_by is not None
 
 
 @dataclass(frozen=True)

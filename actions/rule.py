@@ -1,17 +1,17 @@
 """One rule: which effects it is about, under which conditions, and what it says of them."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property, partial
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from actions.chain import CHAIN_FIELDS, Chain
-from actions.condition import Conditions, Considered, Finding, is_named
+from actions.condition import Check, Conditions, Considered, Finding, is_named
 from actions.exchange import Exchange
+from actions.pattern import Pattern, covers
 from actions.rule_file import Duration, misplaced
 from actions.team import Approvers
 
@@ -26,17 +26,17 @@ class Verdict(StrEnum):
     @property
     def strictness(self) -> int:
         """How strict: a larger number wins."""
-        return _STRICTNESS[self.value]
+        return _STRICTNESS[self]
 
 
-_STRICTNESS = {verdict.value: place for place, verdict in enumerate(Verdict)}
-_ANY_APPROVER = Approvers()
+_STRICTNESS = {verdict: place for place, verdict in enumerate(Verdict)}
+#: Who answers where a rule that asks names nobody.
+ANY_APPROVER = Approvers()
 
 
-def _pattern(value: str) -> str:
-    if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
-        raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
-    return value
+def _reaches(wanted: str, considered: Considered, exchange: Exchange) -> Finding:
+    del exchange
+    return is_named("the effect", considered.effect, wanted)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Rule(Chain):
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
     because: Annotated[str, Field(min_length=1, max_length=300)]
     """The reason, as a sentence for the people who read the card."""
-    action: Annotated[str, AfterValidator(_pattern)]
+    action: Pattern
     effect: Literal["read", "reversible", "irreversible"] | None = None
     when: Conditions = Conditions()
     verdict: Verdict
@@ -78,9 +78,7 @@ class Rule(Chain):
 
     def covers(self, action: str) -> bool:
         """True when this rule is about the action called `action`."""
-        if self.action.endswith("*"):
-            return action.startswith(self.action[:-1])
-        return action == self.action
+        return covers(self.action, action)
 
     def match(self, considered: Considered, exchange: Exchange) -> Match | None:
         """What this rule says about the effect, or None when it does not match.
@@ -91,20 +89,21 @@ class Rule(Chain):
         if not self.covers(considered.action):
             return None
         findings: list[Finding] = []
-        for finding in self._findings(considered, exchange):
+        for check in self._checks:
+            finding = check(considered, exchange)
             if finding.holds is False or (finding.holds is None and self.verdict is Verdict.ALLOW):
                 return None
             findings.append(finding)
         return Match(self.id, self.verdict, self._reason(findings), self._asked, self.expires_in)
 
-    def _findings(self, considered: Considered, exchange: Exchange) -> Iterator[Finding]:
-        if self.effect is not None:
-            yield is_named("the effect", considered.effect, self.effect)
-        yield from self.when.findings(considered, self.action, exchange)
+    @cached_property
+    def _checks(self) -> tuple[Check, ...]:
+        own = () if self.effect is None else (partial(_reaches, self.effect),)
+        return (*own, *self.when.checks(self.action))
 
     @property
     def _asked(self) -> Approvers | None:
-        return (self.approvers or _ANY_APPROVER) if self.verdict is Verdict.REQUIRE_APPROVAL else None
+        return (self.approvers or ANY_APPROVER) if self.verdict is Verdict.REQUIRE_APPROVAL else None
 
     def _reason(self, findings: list[Finding]) -> str:
         words = "; ".join(finding.words for finding in findings)

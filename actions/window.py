@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -72,7 +73,7 @@ class _Limited(BaseModel):
         """The window this looks at, for a rule that covers these actions."""
         return Window(covers, self.per, self.within)
 
-    @property
+    @cached_property
     def _where(self) -> str:
         return f"for this {self.per} within {_in_words(self.within)}"
 
@@ -194,10 +195,17 @@ class Hours(BaseModel):
     )
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        start, end = (int(part[:2]) * 60 + int(part[3:]) for part in self.between.split("-"))
+        return start, end
+
     def holds(self, at: datetime) -> bool:
         """True when `at` falls into these hours; the first minute belongs to them, the last one does not."""
-        local = at.astimezone(ZoneInfo(self.zone))
-        start, end = (int(part[:2]) * 60 + int(part[3:]) for part in self.between.split("-"))
+        return self._holds(at.astimezone(ZoneInfo(self.zone)))
+
+    def _holds(self, local: datetime) -> bool:
+        start, end = self._span
         minute, today, before = local.hour * 60 + local.minute, local.weekday(), (local.weekday() - 1) % 7
         if start < end:
             return _DAYS[today] in self.days and start <= minute < end
@@ -208,4 +216,4 @@ class Hours(BaseModel):
         if at is None:
             return Finding(None, "the time is not known")
         local = at.astimezone(ZoneInfo(self.zone))
-        return Finding(self.holds(at) is inside, f"it is {_DAYS[local.weekday()]} {local:%H:%M} in {self.zone}")
+        return Finding(self._holds(local) is inside, f"it is {_DAYS[local.weekday()]} {local:%H:%M} in {self.zone}")

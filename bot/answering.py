@@ -14,6 +14,7 @@ from bot.runs import say
 from bot.slack.listeners.events import REPLY
 from core.db import Connection
 from core.outbox import Conversation
+from core.text import in_answer
 
 
 class EditDesk:
@@ -27,15 +28,28 @@ class EditDesk:
         """What the person who changed something is told."""
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         answer = await self._edits.decide(click_of(delivery), standing, json.loads(delivery.text))
-        return say(answer.text)
+        return say(in_answer(answer.text))
+
+
+class Awaited(Protocol):
+    """Knows who waits for what is said in a conversation."""
+
+    async def awaits(self, reply: Reply) -> bool:
+        """True when this person's words are waited for there."""
+        ...
+
+    async def answer_in(self, conn: Connection, reply: Reply) -> bool:
+        """Take the words to whoever waits for them; False when nobody does any more."""
+        ...
 
 
 class QuestionDesk:
-    """Takes questions to the conversation, and what is answered there to the card."""
+    """Takes questions to the conversation, and what is answered there to whoever waits for it."""
 
-    def __init__(self, questions: Questions, people: Directory) -> None:
+    def __init__(self, questions: Questions, people: Directory, replies: Awaited | None = None) -> None:
         self._questions = questions
         self._people = people
+        self._replies = replies or questions
 
     async def consider(self, delivery: Delivery) -> Effect:
         """The question, or the answer to one, as it is written down."""
@@ -45,13 +59,13 @@ class QuestionDesk:
         click = replace(click_of(delivery), reason=delivery.text)
 
         async def ask(conn: Connection) -> str:
-            return (await self._questions.ask_in(conn, click, standing)).text
+            return in_answer((await self._questions.ask_in(conn, click, standing)).text)
 
         return ask
 
     def _reply(self, delivery: Delivery) -> Effect:
         async def answer(conn: Connection) -> str:
-            await self._questions.answer_in(conn, reply_of(delivery))
+            await self._replies.answer_in(conn, reply_of(delivery))
             return ""
 
         return answer
@@ -74,9 +88,9 @@ class Keeper(Protocol):
 class AwaitedReplies:
     """Keeps what is for us: of what people say to one another in threads, only the answer somebody waits for."""
 
-    def __init__(self, deliveries: Keeper, questions: Questions) -> None:
+    def __init__(self, deliveries: Keeper, replies: Awaited) -> None:
         self._deliveries = deliveries
-        self._questions = questions
+        self._replies = replies
 
     async def commit(self, delivery: Delivery) -> bool:
         """Keep it, as an answer where one is awaited; a reply that nobody awaits is forgotten at once."""
@@ -88,4 +102,4 @@ class AwaitedReplies:
         # Said to us by name, it may also be a command: then it is that.
         if delivery.press != REPLY and not isinstance(parse(delivery.text), Unknown):
             return False
-        return await self._questions.awaits(reply_of(delivery))
+        return await self._replies.awaits(reply_of(delivery))

@@ -11,10 +11,6 @@ from actions.absence import Absences
 from actions.action import Catalogue
 from actions.approvals import Approvals
 from actions.batches import Batches
-from actions.connector import Connector, EffectClass
-from actions.connectors.outbox_channel import OutboxChannel
-from actions.connectors.payments import PaymentsConnector
-from actions.connectors.shop import ShopConnector, ShopRecords
 from actions.doubts import Doubts
 from actions.edits import Edits
 from actions.errands import Errands
@@ -26,37 +22,41 @@ from actions.killswitch import KillSwitch
 from actions.outcome import Wake
 from actions.policy import Rules
 from actions.questions import Questions
-from actions.records import Records
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.models import read_models
+from bot.outside import Outside, reach_outside
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.switch import telling_of_trips
+from bot.talk import Talk, make_talk
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
 from core.db import Connection, Database, open_database
-from core.errors import CountersignError, SettingsInvalid
+from core.errors import SettingsInvalid
 from core.ids import RunId
 from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
 from core.secrets import FileWrappingKey
 from core.subjects import Vault
+from graphs.budgeting import for_person, within_budgets
 from graphs.checkpoints import set_up_checkpoints
 from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
-from graphs.models import ModelOptions, Price, open_reasoner
+from graphs.model_calls import ModelCalls, forget_answers
+from graphs.models import open_reasoner
 from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
-from graphs.workflows.returns import RETURNS
-from graphs.workflows.undo import UNDOING
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -66,13 +66,11 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Setup("langgraph", set_up_checkpoints),
     Setup("engine", set_up_engine),
     Migrations("actions"),
+    Migrations("memory"),
     Migrations("graphs"),
     Migrations("scheduler"),
     Migrations("bot"),
 )
-
-#: Every workflow of this release.
-WORKFLOWS: Sequence[Workflow] = (RETURNS,)
 
 #: How often it is looked whether people could be asked less.
 AUTONOMY_SECONDS = 600.0
@@ -82,10 +80,6 @@ BATCH_SECONDS = 1.0
 EXPIRY_SECONDS = 2.0
 #: How often it is looked whether the kill switch must trip.
 WATCH_SECONDS = 2.0
-
-
-class LiveConnectorRefused(CountersignError):
-    """A connector to a real outside system was about to be registered beside the local workspace."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +112,26 @@ class Installation:
     errands: Errands
     presence: Presence
     doubts: Doubts
+    talk: Talk
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
     runner: Runner
     reasoner: Reasoner
+    model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
 
-    async def choose_workflow(self, text: str) -> str | None:
+    async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
-        return (await self.reasoner.classify(text, examples)).value if examples else None
+        reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -148,7 +149,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     """An installation whose database is migrated and whose rules are read; raises CountersignError saying why not."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsInvalid("DATABASE_URL and REDIS_URL are needed here; `countersign up` sets both for local use.")
-    catalogue = Catalogue.scan()
+    catalogue = catalogue_of(settings.company)
     offer = read_offer(settings.company, catalogue.names())
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
@@ -156,12 +157,12 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
-        reasoner = open_reasoner(model_options(settings), metrics)
+        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
-        connectors = connectors_of(settings, database, session, offer.rules)
-        records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
+        outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
+        catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        ground = _Ground(database, cache, catalogue, rules, connectors, records, reasoner)
+        ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
         yield _put_together(settings, clock, metrics, ground)
 
 
@@ -181,37 +182,6 @@ def open_vault(settings: Settings) -> Vault:
     return Vault(FileWrappingKey(settings.wrapping_key))
 
 
-def connectors_of(
-    settings: Settings, database: Database, session: ClientSession, rules: Rules
-) -> Mapping[str, Connector]:
-    """The outside systems this installation may reach; raises LiveConnectorRefused beside the local workspace."""
-    local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
-    if local:
-        found += _sandbox(settings, session)
-    live = [connector.name for connector in found if local and not connector.sandbox]
-    if live:
-        raise LiveConnectorRefused(
-            f"{', '.join(live)} would reach a real system from the local workspace, where anybody can press Approve."
-            " Connect your Slack, or remove that connector."
-        )
-    return {connector.name: connector for connector in found}
-
-
-def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
-    url, settles = sandbox_url(settings), EffectClass(settings.sandbox_settles)
-    window = settings.window
-    return [
-        PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
-        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
-    ]
-
-
-def sandbox_url(settings: Settings) -> str:
-    """Where the sandbox shop and payment provider answer."""
-    return f"http://127.0.0.1:{settings.sandbox_port}"
-
-
 @dataclass(frozen=True)
 class _Ground:
     """What everything else stands on."""
@@ -220,8 +190,7 @@ class _Ground:
     cache: Cache
     catalogue: Catalogue
     rules: RulesKeeper
-    connectors: Mapping[str, Connector]
-    records: Records
+    outside: Outside
     reasoner: Reasoner
 
 
@@ -236,13 +205,11 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
-    workflows = Workflows(_workflows(ground.connectors))
+    workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
-    def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(run, guard, database, runs, doors.gateway, catalogue, rules(), ground.records, reasoner)
-
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
         settings=settings,
         clock=clock,
@@ -256,6 +223,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
         edits=doors.edits,
         doubts=doors.doubts,
+        talk=talk,
         switch=doors.switch,
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
@@ -266,6 +234,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
         reasoner=reasoner,
+        model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(
             schedules,
@@ -275,6 +244,32 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             metrics=metrics,
         ),
     )
+
+
+def _contexts(
+    ground: _Ground, runs: RunStore, gateway: Gateway, talk: Talk, workflows: Workflows, clock: Clock
+) -> Callable[[Run, RunGuard], RunContext]:
+    outside = ground.outside
+
+    def make_context(run: Run, guard: RunGuard) -> RunContext:
+        context = RunContext(
+            run,
+            guard,
+            ground.database,
+            runs,
+            gateway,
+            ground.catalogue,
+            ground.rules(),
+            outside.records,
+            ground.reasoner,
+            sources=outside.sources,
+            hand_over=talk.hand_over,
+            dialogue=talk.dialogue,
+            playbook=talk.playbook,
+        )
+        return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
+
+    return make_context
 
 
 @dataclass(frozen=True)
@@ -326,7 +321,7 @@ def _edits(
         ground.database,
         approvals,
         catalogue=ground.catalogue,
-        wishes=Wishes(ground.catalogue, ground.connectors),
+        wishes=Wishes(ground.catalogue, ground.outside.connectors),
         judge=Judge(rules, metrics),
         rules=rules,
         wake=wake,
@@ -343,25 +338,31 @@ def _door(
         await wake(run_id, conn, None)
 
     switch = KillSwitch(
-        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+        ground.database,
+        lambda: rules().team,
+        trips=lambda: rules().policy.trips,
+        wake=wake_now,
+        metrics=metrics,
+        tell=telling_of_trips(rules),
     )
     gateway = Gateway(
         ground.database,
         ground.catalogue,
-        ground.connectors,
+        ground.outside.connectors,
         rules,
         wake=wake,
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
-        ground=Ground(ground.records, lambda: rules().rulebook),
+        ground=Ground(ground.outside.records, lambda: rules().rulebook, ground.outside.sources),
+        missing=ground.outside.missing,
     )
     return switch, gateway
 
 
-def _workflows(connectors: Mapping[str, Connector]) -> list[Workflow]:
+def _workflows(settings: Settings, connectors: Mapping[str, object]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return [UNDOING, *(WORKFLOWS if {"shop", "payments"} <= connectors.keys() else [])]
+    return [each for each in workflows_of(settings.company) if connectors.keys() >= each.needs]
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -371,28 +372,22 @@ def engine_options(settings: Settings) -> EngineOptions:
     )
 
 
-def model_options(settings: Settings) -> ModelOptions:
-    """Which chat model is used, if any."""
-    key = settings.openai_api_key
-    return ModelOptions(
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.openai_base_url,
-        model=settings.model,
-        timeout_seconds=settings.model_timeout_seconds,
-        prices={name: Price(*each) for name, each in settings.model_prices.items()},
-    )
-
-
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed, talk: Talk
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
+        if waiting.kind == "reply":
+            return await talk.dialogue.is_answered(waiting.subject_id)
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
+
+    async def on_ended(conn: Connection, run_id: RunId) -> None:
+        await gateway.cancel_run(conn, run_id)
+        await forget_answers(conn, run_id)
 
     return Surroundings(
         make_context=make_context,
         is_settled=is_settled,
-        on_ended=gateway.cancel_run,
+        on_ended=on_ended,
         undo=undo,
         by_hand=ending_by_hand,
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 import yaml
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from actions.action import Catalogue
 from bot.company import MANIFEST, read_company
+from bot.connections import describe_connections
+from bot.extending import catalogue_of
 from bot.serve import slack_options
 from bot.settings import Settings
 from bot.slack.app import granted_scopes
@@ -42,6 +43,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Finding]:
         if stores.redis_url:
             findings.append(await _try("redis", lambda: _redis(stores.redis_url)))
         findings.append(await _try("clock", lambda: _clock_agrees(stores.database_url, clock)))
+    findings.append(await _try("connectors", lambda: describe_connections(settings, clock)))
     findings.append(await _try("slack", lambda: _slack(settings)))
     findings.append(await _try("model", lambda: _model(settings)))
     return findings
@@ -61,7 +63,7 @@ class Unwell(CountersignError):
 async def _rules(settings: Settings) -> str:
     if not settings.company.exists():
         return f"{settings.company} is not there yet; the first start writes it"
-    rules = read_company(settings.company, Catalogue.scan())
+    rules = read_company(settings.company, catalogue_of(settings.company))
     return (
         f"{len(rules.policy.rules)} rules, {len(rules.policy.tests)} tests inside passed, version {rules.version[:12]}"
     )

@@ -1,19 +1,26 @@
 """The only reader of the environment: one frozen object, validated once at the start."""
 
 import os
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import SettingsInvalid
+from core.secrets import EnvironmentSecrets, FileSecrets, Secrets
 
 #: Slack's fixed token of the local workspace; it opens nothing anywhere else.
 LOCAL_BOT_TOKEN = "xoxb-local-countersign"  # noqa: S105 -- not a secret
 LOCAL_APP_TOKEN = "xapp-local-countersign"  # noqa: S105 -- not a secret
+
+
+# As it stands in JSON; a text that is no JSON is refused elsewhere.
+_API_KEY = re.compile(r'"api_key"\s*:\s*"([^"]+)"')
 
 
 class Settings(BaseSettings):
@@ -45,6 +52,9 @@ class Settings(BaseSettings):
     wrapping_key_file: Path | None = Field(None, validation_alias="COUNTERSIGN_WRAPPING_KEY_FILE")
     """What wraps people's keys; the same file on every machine, and never in the database's backup."""
 
+    secrets_dir: Path = Field(Path("/run/secrets"), validation_alias="COUNTERSIGN_SECRETS_DIR")
+    """Where the secrets that connectors.yml names as `file:…` are mounted, one file each."""
+
     slack_bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
     admin: str | None = Field(None, pattern="^[UW][A-Z0-9]+$", validation_alias="COUNTERSIGN_ADMIN")
@@ -59,6 +69,9 @@ class Settings(BaseSettings):
         default_factory=dict, validation_alias="COUNTERSIGN_MODEL_PRICES"
     )
     """USD per million tokens in and out, by model, as JSON; the cost of any other model is called unknown."""
+
+    models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
+    """Several models and what each is asked for, as JSON; bot.models reads it."""
 
     accept_looser_rules: str | None = Field(
         None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
@@ -142,7 +155,22 @@ class Settings(BaseSettings):
             self.slack_app_token,
             self.openai_api_key,
         )
-        return [secret.get_secret_value() for secret in held if secret is not None]
+        keys = [] if self.models is None else _API_KEY.findall(self.models.get_secret_value())
+        own = [*(secret.get_secret_value() for secret in held if secret is not None), *keys]
+        try:
+            return [*own, *self.named_secrets().present(self.connections.read_text("utf-8"))]
+        except (OSError, ValueError):
+            return own
+
+    @property
+    def connections(self) -> Path:
+        """The file that says which outside systems are connected."""
+        return self.company / "connectors.yml"
+
+    def named_secrets(self) -> Secrets:
+        """The secrets that connectors.yml names: from the environment, its .env file, and mounted files."""
+        written = {name: value for name, value in dotenv_values(".env").items() if value}
+        return Secrets(EnvironmentSecrets({**written, **os.environ}), FileSecrets(self.secrets_dir))
 
 
 def read_settings() -> Settings:

@@ -85,7 +85,10 @@ class Money:
 
     def __str__(self) -> str:
         places = _EXPONENTS.get(self.currency, 2)
-        return f"{self.amount:,.{places}f} {self.currency}"
+        if not places:
+            return f"{self.minor:,} {self.currency}"
+        whole, rest = divmod(abs(self.minor), 10**places)
+        return f"{'-' if self.minor < 0 else ''}{whole:,}.{rest:0{places}} {self.currency}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

@@ -9,7 +9,7 @@ from core import audit
 from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import CardId, RunId
-from core.outbox import Conversation, owe_post, refresh_cards, show_card
+from core.outbox import Conversation, owe_words, refresh_cards, show_card
 from graphs.run import FOLLOWS, Request, Run, RunState, RunStopped, StepState, StepView, Waiting
 
 
@@ -119,18 +119,6 @@ class RunStore:
             cursor = await conn.execute("select state, count(*) as many from graphs.run group by state")
             found = {RunState(row["state"]): int(row["many"]) async for row in cursor}
         return {state: found.get(state, 0) for state in RunState}
-
-    async def history(self, workflow: str, limit: int = 50) -> list[timedelta]:
-        """How long the newest runs of this workflow that ended `done` took from request to end, newest first."""
-        async with self._database.connection() as conn:
-            cursor = await conn.execute(
-                """
-                select finished_at - created_at as took from graphs.run
-                where workflow = %s and state = 'done' and not dry order by finished_at desc limit %s
-                """,
-                (workflow, limit),
-            )
-            return [row["took"] async for row in cursor]
 
     async def runnable(self, limit: int) -> list[tuple[RunId, bool]]:
         """Runs that ought to be advanced and that no job of the engine will advance; True for those whose hour came."""
@@ -319,7 +307,7 @@ class RunStore:
                 """,
                 (why, run.run_id, run.epoch, _before(RunState.NEEDS_ATTENTION)),
             )
-            await owe_post(conn, run.conversation, text=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
+            await owe_words(conn, run.conversation, words=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
             await _changed(conn, run.run_id, run.epoch, cursor.rowcount)
             await _audit(conn, run, "run.needed_attention", {"why": why, "stalls": run.stalls})
 

@@ -12,9 +12,9 @@ from aiohttp import ClientSession
 import bot.serve
 from actions.action import Catalogue
 from actions.connectors.outbox_channel import OutboxChannel
-from bot.bootstrap import LiveConnectorRefused, connectors_of
 from bot.company import read_company, settle_first_company, settle_sample_company
 from bot.local.workspace import Workspace
+from bot.outside import LiveConnectorRefused, connectors_of
 from bot.settings import Settings
 from bot.slack.app import SlackOptions, SlackRefused
 from core.clock import SystemClock

@@ -126,7 +126,7 @@ async def installed(given: Json) -> AsyncGenerator[Installation]:
     ).model_copy(update={"sandbox_settles": given["settles"]})
     actions.gateway.ASK_AGAIN = timedelta(seconds=0.5)
     actions.attempts.LANDING = timedelta(seconds=given["landing"])
-    bot.bootstrap._workflows = lambda _: [THRICE]  # type: ignore[attr-defined]
+    bot.bootstrap._workflows = lambda *_: [THRICE]  # type: ignore[attr-defined]
     bot.bootstrap.Runner = functools.partial(Runner, stalls_allowed=STALLS_ALLOWED)
     bot.bootstrap.engine_options = lambda settings: replace(engine_options(settings), sweep=0.5, retry_first=0.2)
     _without(given.get("control", ""))

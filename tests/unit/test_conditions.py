@@ -32,7 +32,7 @@ def considered(**changes: Any) -> Considered:
 
 def found(conditions: dict[str, Any], **changes: Any) -> list[tuple[bool | None, str]]:
     made = Conditions.model_validate(conditions)
-    findings = made.findings(considered(**changes), "payment.refund", USD)
+    findings = [check(considered(**changes), USD) for check in made.checks("payment.refund")]
     return [(each.holds, each.words) for each in findings]
 
 
@@ -194,8 +194,8 @@ def test_conditions_look_at_the_windows_they_name() -> None:
         Window("payment.*", "customer", WEEK),
     )
     windows = {Window("payment.refund", "recipient", timedelta(days=1)): Tally(1)}
-    found_ = conditions.findings(considered(windows=windows), "payment.refund", USD)
-    assert [each.holds for each in found_] == [True, None]
+    checks = conditions.checks("payment.refund")
+    assert [check(considered(windows=windows), USD).holds for check in checks] == [True, None]
 
 
 def test_what_was_considered_comes_back_from_storage() -> None:
