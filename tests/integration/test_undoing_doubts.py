@@ -1,5 +1,7 @@
 """Nothing is taken back of which nobody knows whether it happened, and no taking back is begun beside one in doubt."""
 
+from datetime import timedelta
+
 import pytest
 
 from actions.connector import EffectClass
@@ -83,6 +85,27 @@ async def test_what_nothing_here_can_look_up_waits_until_its_connector_is_back(y
     yard.connectors["shop"] = shop
     await yard.go_on(undo_id)
     assert await yard.stands(undo_id) == (RunState.DONE, ["undone"])
+
+
+@pytest.mark.parametrize(("days", "ends"), [(29, "undone"), (31, "by_hand")])
+async def test_what_may_be_taken_back_for_a_month_is_for_a_person_afterwards(yard, days, ends):
+    run_id, _ = await yard.returned()
+    await yard.pass_time(timedelta(days=days))
+    undo_id = await yard.undo(run_id)
+    state, steps = await yard.stands(undo_id)
+    assert steps == [ends]
+    assert state is (RunState.DONE if ends == "undone" else RunState.NEEDS_PERSON)
+    assert yard.shop.times("order.restore") == (ends == "undone")
+
+
+async def test_what_was_taken_back_is_not_taken_back_again(yard):
+    run_id, _ = await yard.returned()
+    assert isinstance(await yard.taken_back_beside(run_id), Done)
+    again = await yard.taken_back_beside(run_id)
+    assert isinstance(again, Declined)
+    assert again.cause == "not_there"
+    assert "was taken back before" in again.text
+    assert yard.shop.times("order.restore") == 1
 
 
 async def test_what_was_asked_and_never_begun_never_happened_and_what_is_done_is_told_as_it_ended(common_installation):
