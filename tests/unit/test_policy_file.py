@@ -107,7 +107,8 @@ def test_changing_any_verdict_of_the_sample_policy_fails_its_own_tests(tmp_path,
             continue
         for name in NAMES:
             shutil.copy(SAMPLE / name, tmp_path / name)
-        changed = re.sub(r"\n    approvers: .*", "", text[:begin] + verdict + text[end:])
+        asking = r"\n    (approvers|remind_after|escalate_\w+|fallback_\w+): .*"
+        changed = re.sub(asking, "", text[:begin] + verdict + text[end:])
         said = refusal(tmp_path, "policy.yml", changed)
         assert any(words in said for words in ("this test expects", "this one never decides", "never runs alone"))
 
