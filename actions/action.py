@@ -125,8 +125,13 @@ class Action(Generic[Args, Result]):
             raise ActionInvalid(f"{self.name} names {', '.join(missing)}, which {self.args.__name__} does not have.")
         return ByHand(self, instruction)
 
-    def compensation(self, by: "AnyAction", *, within: timedelta) -> "Callable[[Derive], Compensation]":
-        """Declare that action `by` takes this one back, with the arguments that the decorated function derives."""
+    def compensation(
+        self, by: "AnyAction", *, within: timedelta, lapses: str = ""
+    ) -> "Callable[[Derive], Compensation]":
+        """Declare that action `by` takes this one back, with the arguments that the decorated function derives.
+
+        `lapses` names the instant in the result at which that happens by itself.
+        """
 
         def declare(derive: Derive) -> Compensation:
             made = get_type_hints(derive).get("return")
@@ -134,7 +139,9 @@ class Action(Generic[Args, Result]):
                 raise ActionInvalid(
                     f"The compensation of {self.name} by {by.name} must return {by.args.__name__}, within some time."
                 )
-            return Compensation(self, by, within, derive)
+            if lapses and lapses not in self.result.model_fields:
+                raise ActionInvalid(f"{self.name} lapses at {lapses}, which {self.result.__name__} does not have.")
+            return Compensation(self, by, within, derive, lapses)
 
         return declare
 
@@ -228,6 +235,8 @@ class Compensation:
     within: timedelta
     derive: Derive
     """From the arguments and the result of what was done to the arguments that take it back; pure."""
+    lapses: str = ""
+    """The instant in the result at which it is taken back by itself; empty where only people ask for it."""
 
     def args_for(self, args: Mapping[str, Any], result: Mapping[str, Any]) -> BaseModel:
         """The arguments that take this very effect back; raises ArgumentsInvalid where this release cannot tell."""
@@ -282,6 +291,12 @@ class Catalogue:
                     raise ActionInvalid(f"Two actions are called {declared.name}. Rename one of them.")
         return cls(found, undoing)
 
+    def take_in(self, actions: Iterable[AnyAction]) -> None:
+        """Add actions that only an outside system could tell of; raises ActionInvalid when two share a name."""
+        for each in actions:
+            if self._actions.setdefault(each.name, each) is not each:
+                raise ActionInvalid(f"Two actions are called {each.name}. Rename one of them.")
+
     def compensation_of(self, name: str) -> Compensation | None:
         """How the action called `name` is taken back, or None when only a person can put it right."""
         return self._compensations.get(name)
@@ -289,6 +304,17 @@ class Catalogue:
     def instruction_of(self, name: str) -> str | None:
         """What a person does where no action takes it back, as a template over its arguments; None where unsaid."""
         return self._instructions.get(name)
+
+    def can_be_put_right(self, name: str) -> bool:
+        """True when somebody has said how this is taken back or put right; what reads or takes back needs neither."""
+        action = self.get(name)
+        reads = action is not None and action.effect is Effect.READ
+        takes_back = any(each.by.name == name for each in self._compensations.values())
+        return reads or takes_back or name in self._compensations or name in self._instructions
+
+    def lapsing(self) -> list[tuple[str, str]]:
+        """The actions that are taken back by themselves, each with the instant in its result that says when."""
+        return [(each.of.name, each.lapses) for each in self._compensations.values() if each.lapses]
 
     def put_right(self, name: str, args: Mapping[str, Any], summary: str) -> str:
         """What a person has to do to take this effect back, in words made from the record."""

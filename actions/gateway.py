@@ -157,6 +157,10 @@ class Gateway:
         """True when every one of these actions reaches a sandbox and nothing else."""
         return all(self._wishes.only_pretends(name) for name in names)
 
+    def region_of(self, name: str) -> str | None:
+        """Where data of this action goes, where its connector says so."""
+        return self._wishes.region_of(name)
+
     async def is_settled(self, kind: str, subject_id: str) -> bool:
         """True when a run that waits for this may go on and ask again."""
         if kind not in {"approval", "paused"}:

@@ -1,4 +1,4 @@
-"""What the command line lists: runs, approvals, the ledger, schedules, audit events, actions."""
+"""What the command line lists: runs, approvals, the ledger, schedules, audit events, actions, connectors."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -29,6 +29,11 @@ async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) ->
     """The rows of one listing, newest first, as plain data."""
     if name == "actions":
         return await _actions(settings)
+    if name == "connectors":
+        # Loads every connector there is, which no other listing needs.
+        from bot.connections import connector_rows
+
+        return (await connector_rows(settings, clock))[:limit]
     async with running_stores(settings, clock) as stores:
         # A pool would try for a while and complain meanwhile; a person wants to know at once.
         async with connect(stores.database_url):
@@ -67,6 +72,8 @@ async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
             "created_at": run.created_at.isoformat(),
             "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             "outcome": run.outcome,
+            "predicted": run.predicted,
+            "figures": dict(run.figures),
             "steps": [step.model_dump(mode="json") for step in run.steps],
             "waiting": [waiting.model_dump(mode="json") for waiting in run.waiting],
         }

@@ -5,9 +5,10 @@ from dataclasses import replace
 from actions.action import AnyAction, Catalogue
 from actions.ground import Ground
 from actions.intent import TrustLabel
-from actions.records import Customer, Order, Records, ReturnRequest
+from actions.records import Customer, Order, Product, Records, ReturnRequest
 from actions.trusted import Claim
 from graphs.plan import Plan, Step
+from graphs.references import is_resolved
 
 _UNKNOWN = (TrustLabel.EXTERNAL, None)
 
@@ -32,6 +33,10 @@ class _Once:
             self._customers[customer_id] = await self._records.customer(customer_id)
         return self._customers[customer_id]
 
+    async def product(self, product_id: str) -> Product | None:
+        """As the records say."""
+        return await self._records.product(product_id)
+
     async def open_returns(self, limit: int) -> list[ReturnRequest]:
         """As the records say."""
         return await self._records.open_returns(limit)
@@ -43,7 +48,8 @@ async def borne_out(plan: Plan, catalogue: Catalogue, ground: Ground) -> Plan:
     steps: list[Step] = []
     for step in plan.steps:
         action = catalogue.get(step.action)
-        steps.append(step if action is None else await _looked_at(step, action, looking))
+        # What is not known yet is looked at once it is.
+        steps.append(step if action is None or not is_resolved(step) else await _looked_at(step, action, looking))
     return plan.model_copy(update={"steps": steps})
 
 

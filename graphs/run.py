@@ -135,9 +135,9 @@ class StepView(BaseModel):
 class Waiting(BaseModel):
     """What a parked run waits for."""
 
-    kind: Literal["approval", "delivery", "in_doubt", "paused"]
+    kind: Literal["approval", "delivery", "in_doubt", "paused", "reply"]
     subject_id: str
-    """The approval, the intent, or the pause."""
+    """The approval, the intent, the pause, or the place of the reply."""
     text: str
     """For people: what, and for whom."""
 

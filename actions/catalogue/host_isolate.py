@@ -100,7 +100,7 @@ def release_found(args: Release, reference: str) -> Released:
     return Released(host_id=args.host_id, command_id=reference)
 
 
-@isolate_host.compensation(release_host, within=timedelta(days=30))
+@isolate_host.compensation(release_host, within=timedelta(days=30), lapses="until")
 def let_back(args: Isolation, done: Isolated) -> Release:
     """The very isolation that was made, and no later one of the same host."""
     return Release(host_id=args.host_id, command_id=done.command_id, case_id=args.case_id)

@@ -1,7 +1,7 @@
 """A run as people see it: one message that says what is happening, what it waits for, and how it ended."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
@@ -169,7 +169,7 @@ def _figures(run: Run) -> list[str]:
     if run.request.promotes:
         lines.append(f"Shown first by the dry run `{limits.escape(run.request.promotes)}`")
     if run.predicted:
-        lines.append(f"Predicted: {limits.brief(run.predicted, 200)}")
+        lines.append(f"Predicted: {limits.brief(run.predicted, 200)}{_actual(run)}")
     if run.reasoned_by:
         lines.append(_reasoner(run.reasoned_by))
     spend = _spend(run.figures)
@@ -184,6 +184,17 @@ def _reasoner(name: str) -> str:
     if name == "rules":
         return "Understood by rules, no model"
     return f"Understood by {limits.brief(name, 100)}"
+
+
+def _actual(run: Run) -> str:
+    """What came of a prediction, once the run has ended."""
+    actual = run.figures.get("actual")
+    if run.finished_at is None or not isinstance(actual, Mapping):
+        return ""
+    found = cast(Mapping[str, Any], actual)
+    seconds = (run.finished_at - run.created_at).total_seconds()
+    cost = "cost unknown" if found.get("micro") is None else f"{int(found['micro']) / 1_000_000:.4f} USD"
+    return limits.brief(f" · actual: {seconds:,.0f} s, {cost}, {found.get('approvals')} approvals", 200)
 
 
 def _spend(figures: Mapping[str, Any]) -> str:
