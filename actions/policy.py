@@ -106,6 +106,19 @@ class Before(BaseModel):
 Befores = Annotated[list[Before], BeforeValidator(as_list)]
 
 
+class UsedUp(BaseModel):
+    """What an in-file test says that a limit has used up before the effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: str
+    amount: Amount | None = None
+    count: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
+UsedUps = Annotated[list[UsedUp], BeforeValidator(as_list)]
+
+
 class Given(BaseModel):
     """The effect that an in-file test puts before the policy; what is left out is not known."""
 
@@ -124,6 +137,8 @@ class Given(BaseModel):
     first_time_recipient: bool | None = None
     near_limit: bool | None = None
     before: Befores = []
+    used: UsedUps = []
+    """Of each limit that is named; the others have room."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
