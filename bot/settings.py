@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
     """Several models and what each is asked for, as JSON; bot.models reads it."""
 
+    embedding_model: str | None = Field(None, validation_alias="COUNTERSIGN_EMBEDDING_MODEL")
+    """An OpenAI-compatible embedding model for memory; without one the embedded model is used."""
+    embedding_dimensions: int = Field(1536, ge=64, le=1536, validation_alias="COUNTERSIGN_EMBEDDING_DIMENSIONS")
+
     accept_looser_rules: str | None = Field(
         None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
     )
@@ -92,6 +96,11 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.5, gt=0, validation_alias="COUNTERSIGN_POLL_SECONDS")
     window_seconds: float = Field(10, gt=0, validation_alias="COUNTERSIGN_WINDOW_SECONDS")
     """How long one call to an outside system may take."""
+
+    wal_days: int = Field(1, ge=0, le=3650, validation_alias="COUNTERSIGN_WAL_DAYS")
+    """How long the database's write-ahead log is kept, archives included: receipts of forgetting name its end."""
+    backup_days: int = Field(35, ge=0, le=3650, validation_alias="COUNTERSIGN_BACKUP_DAYS")
+    """The same of its backups."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

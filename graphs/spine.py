@@ -20,6 +20,7 @@ from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
+from graphs.remembering import leave, recalled
 from graphs.run import RunState, StepState
 from graphs.verifying import decisions_on, faults_in, in_order, keep_what_it_took, show_plan
 
@@ -138,7 +139,9 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
-        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
+        if "answer" in facts:
+            return ended(state, RunState.DONE, facts["answer"])
+        return with_more(state, facts=facts, recalled=await recalled(context))
 
     return gather
 
@@ -363,6 +366,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
-    """What a run cost and how often it asked is kept with it; how long it took the runner writes when it finishes."""
+    """What a run cost and how often it asked is kept with it, and how it came out in memory."""
     await keep_what_it_took(runtime.context, len(state["case"].get("plan", {}).get("steps", ())))
+    await leave(runtime.context, state["case"].get("ended", {}).get("text", ""))
     return state

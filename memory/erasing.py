@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from core.db import Connection
 from memory.facts import Facts, Key
 from memory.item import ItemId, Scope, ScopeId
-from memory.store import Store
+from memory.store import EVERYWHERE, Store, fence
 
 #: Who is named as the author of what is no more.
 NOBODY = "forgotten"
@@ -130,6 +130,20 @@ async def found_of(conn: Connection, workspace: str, which: Which) -> Found:
         sealed=[row["sealed"] for row in said if row["sealed"] is not None],
         asker=which.person,
     )
+
+
+async def author_of(conn: Connection, workspace: str, source: str) -> str | None:
+    """Who said this, whose it therefore is to have forgotten; None for what is not remembered."""
+    await fence(conn, EVERYWHERE)
+    cursor = await conn.execute(
+        """
+        select item.author from memory.item item join memory.scope scope using (scope_id)
+        where scope.workspace = %s and item.tier = 'episode' and item.source = %s
+        """,
+        (workspace, source),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else str(row["author"])
 
 
 async def erase_items(conn: Connection, store: Store, facts: Facts, workspace: str, found: Found) -> dict[str, int]:

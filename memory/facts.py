@@ -9,6 +9,7 @@ from typing import Any
 from core.db import Connection, Row, jsonb
 from core.ids import new_id
 from core.subjects import Vault
+from core.trust import TrustLabel
 from memory.fact import Claim, Dispute, Fact, Interval, Span, content_words, in_words, plain, timeline
 from memory.item import ItemId, ScopeId, Tier
 from memory.store import ABOUT, EVERYWHERE, INDEX, Derived, Store, fence
@@ -231,7 +232,7 @@ class Facts:
             object=said["object"],
             valid_from=row["valid_from"],
             said_at=row["said_at"],
-            trust=row["trust"],
+            trust=TrustLabel(row["trust"]),
             span=Span(row["item_id"], row["span_start"], row["span_end"], said["span"]),
             said_by=row["said_by"],
             subjects=tuple(row["subjects"]),
@@ -286,7 +287,7 @@ def _fact(row: Row, said: dict[str, str]) -> Fact:
         valid_to=row["valid_to"],
         recorded_at=row["recorded_at"],
         retired_at=row["retired_at"],
-        trust=row["trust"],
+        trust=TrustLabel(row["trust"]),
         confidence=row["confidence"],
         superseded_by=row["superseded_by"],
         claims=tuple(row["claims"]),
