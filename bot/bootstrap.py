@@ -114,8 +114,8 @@ class Installation:
     model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
-    memory: Memory
     keeping: Keeping
+    memory: Memory
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -194,8 +194,7 @@ class _Ground:
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules = ground.rules
-    database, catalogue = ground.database, ground.catalogue
+    rules, database, catalogue = ground.rules, ground.database, ground.catalogue
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
@@ -242,8 +241,8 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
             clock=clock,
             metrics=metrics,
         ),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
         memory=ground.memory,
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings)),
     )
 
 

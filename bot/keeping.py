@@ -8,6 +8,7 @@ from bot.erasing import DeliveryTraces
 from bot.settings import Settings
 from core.cache import Cache
 from core.db import Connection, Database
+from core.metrics import Metrics
 from core.subjects import Vault
 from graphs.erasing import RunTraces
 from memory.chronicler import Chronicler
@@ -16,9 +17,11 @@ from memory.distil import Distiller
 from memory.exchange import Exchange
 from memory.export_file import ExportFiles
 from memory.facts import Facts
+from memory.following import Following
 from memory.forget import Forgetting, Kept
 from memory.holding import Quarantine
 from memory.item import Scope, ScopeId, ScopeKind
+from memory.measures import measure, show
 from memory.playbook_store import StoredPlaybook
 from memory.store import Store
 from memory.upkeep import Upkeep
@@ -28,6 +31,7 @@ DISTIL_SECONDS = 5.0
 CHRONICLE_SECONDS = 300.0
 UPKEEP_SECONDS = 3600.0
 FORGET_SECONDS = 2.0
+MEASURE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Keeping:
     disputes: Disputes
     exchange: Exchange
     files: ExportFiles
+    metrics: Metrics
+
+    async def measure(self) -> None:
+        """Put how well memory is kept on the metrics page."""
+        async with self.database.transaction() as conn:
+            show(await measure(conn), self.metrics)
 
 
 def make_keeping(
@@ -55,9 +65,10 @@ def make_keeping(
     clear_caches: Callable[[], Awaitable[bool]],
     owner_url: str | None = None,
     kept: Kept | None = None,
+    metrics: Metrics | None = None,
 ) -> Keeping:
     """The parts over one database."""
-    store = Store(vault)
+    store = Store(vault, follow=Following(vault))
     facts = Facts(store, vault)
     playbook = StoredPlaybook(database, store, vault)
     disputes = Disputes(database, facts)
@@ -84,10 +95,11 @@ def make_keeping(
         disputes=disputes,
         exchange=Exchange(database, store, facts, playbook, vault),
         files=files,
+        metrics=metrics or Metrics(),
     )
 
 
-def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Vault) -> Keeping:
+def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Vault, *, metrics: Metrics) -> Keeping:
     """The parts as configured."""
     owner = settings.database_owner_url
     return make_keeping(
@@ -96,6 +108,7 @@ def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Va
         clear_caches=lambda: cache.clear("memory."),
         owner_url=owner.get_secret_value() if owner else None,
         kept=Kept(timedelta(days=settings.wal_days), timedelta(days=settings.backup_days)),
+        metrics=metrics,
     )
 
 

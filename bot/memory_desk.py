@@ -107,9 +107,7 @@ class MemoryVerb:
             trust = TrustLabel.OPERATOR if "admin" in asked.member.roles else TrustLabel.MEMBER
             source, now = f"said:{delivery.delivery_id}", self._clock.now()
             episode = Episode(here, source, asked.person, asked.words, now, trust, delivery.thread_ts)
-            item = await self._keeping.store.remember(conn, episode)
-            if item is not None:
-                await self._keeping.quarantine.hold(conn, item, asked.words, trust)
+            await self._keeping.store.remember(conn, episode)
             return memory_answers.remembered(asked.words)
 
         return write

@@ -31,6 +31,7 @@ from memory.forget import Forgotten
 from memory.item import Scope, ScopeKind
 from memory.line import as_json
 from memory.recall import Asked, Recollection
+from memory.suspicion import suspicion
 from memory.tokens import Holder, holder_of
 
 _MOST_LETTERS = 20_000
@@ -108,8 +109,8 @@ class MemoryTools:
         source = f"mcp:{new_id('say', 16)}"
         episode = Episode(scope, source, caller.person, text, self._clock.now(), TrustLabel.EXTERNAL)
         async with self._keeping.database.transaction() as conn:
-            item = await self._keeping.store.remember(conn, episode)
-            held = "" if item is None else await self._keeping.quarantine.hold(conn, item, text, TrustLabel.EXTERNAL)
+            await self._keeping.store.remember(conn, episode)
+        held = suspicion(text, TrustLabel.EXTERNAL)
         return f"Held back for a person: {held}." if held else f"Remembered as {source}."
 
     async def forget(self, source: str) -> str:

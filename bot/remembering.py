@@ -22,6 +22,7 @@ from graphs.run import Run
 from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
 from memory.episode import Episode
+from memory.following import Following
 from memory.hot import Hot
 from memory.item import Scope, ScopeId, ScopeKind
 from memory.reading import Reading
@@ -242,7 +243,7 @@ async def open_memory(
     try:
         yield Memory(
             database=database,
-            store=Store(vault),
+            store=Store(vault, follow=Following(vault)),
             searching=Recall(database, vault, asking, hot, clock=clock, metrics=metrics),
             reading=reading,
             recalls=Recalls(database, metrics),

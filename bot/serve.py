@@ -20,7 +20,7 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
-from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, UPKEEP_SECONDS, Keeping
+from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, MEASURE_SECONDS, UPKEEP_SECONDS, Keeping
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
@@ -128,6 +128,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
             side = await stack.enter_async_context(_open_slack(options, installation, clock))
             checks["slack"] = side.is_connected
             jobs += _bot_jobs(installation, side, stop)
+            if settings.memory_port:
+                await stack.enter_async_context(_open_memory_server(installation))
         if "worker" in roles:
             jobs.append(
                 lambda: installation.dispatcher.run_worker(installation.runner.advance, stop=stop, metrics=metrics)
@@ -215,6 +217,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (keeping.chronicler.look, CHRONICLE_SECONDS),
         (keeping.upkeep.look, UPKEEP_SECONDS),
         (keeping.forgetting.work, FORGET_SECONDS),
+        (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
         (releasing_of(installation).look, LAPSE_SECONDS),
@@ -318,12 +321,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             "cost": CostVerb(installation.database, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
-            "memory": MemoryVerb(
-                installation.keeping,
-                team,
-                installation.clock,
-                more=recall_verbs(installation.memory, _upkeep(installation, side)),
-            ),
+            "memory": _memory_verb(installation, side),
             **presence_verbs(presence, settings.command),
         },
     )
@@ -334,6 +332,26 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
     }
     clicks = ClickDesk(runs, installation.approvals, people, others=others)
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
+
+
+@asynccontextmanager
+async def _open_memory_server(installation: Installation) -> AsyncGenerator[str]:
+    # Only where it is wanted: the protocol's package takes most of a second to load.
+    from bot.memory_server import MemoryTools, open_memory_server
+
+    async def standing(person: str) -> bool | None:
+        """As the team file has it now: whoever it does not name has no tools here."""
+        member = installation.rules().team.member(person)
+        return None if member is None else "guest" in member.roles
+
+    tools = MemoryTools(installation.keeping, installation.memory.search, standing, installation.clock)
+    async with open_memory_server(tools, installation.settings.memory_port) as address:
+        yield address
+
+
+def _memory_verb(installation: Installation, side: SlackSide) -> MemoryVerb:
+    more = recall_verbs(installation.memory, _upkeep(installation, side))
+    return MemoryVerb(installation.keeping, lambda: installation.rules().team, installation.clock, more=more)
 
 
 def _further_desks(installation: Installation, runs: RunDesk, people: People) -> dict[str, Desk]:

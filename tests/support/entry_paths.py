@@ -152,7 +152,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round keeping.distiller.distil", "round keeping.chronicler.look"),
-        *("round keeping.upkeep.look", "round keeping.forgetting.work"),
+        *("round keeping.upkeep.look", "round keeping.forgetting.work", "round keeping.measure"),
     ),
     # What answers over HTTP: the local workspace's page, and how an installation is.
     **_rows(_PRESSED, "nothing", "http GET /healthz", "http GET /metrics"),
