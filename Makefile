@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 LOCKED := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 -q
 
-.PHONY: up test test-model campaign check lock reset install install-dev format screenshots
+.PHONY: up test test-connectors test-model campaign check lock reset install install-dev format screenshots
 
 up: install
 	@$(BIN)/countersign up
@@ -22,6 +22,15 @@ test-model: install-dev .venv-model/.installed
 .venv-model/.installed: tests/model/requirements.txt
 	@$(PYTHON) -m venv .venv-model
 	@.venv-model/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-connectors: install-dev $(VENV)/connectors/.installed
+	COUNTERSIGN_CONNECTORS=full $(BIN)/pytest tests/connectors
+
+$(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connectors/packages.txt | $(BIN)/uv
+	@$(BIN)/uv venv -q --clear $(VENV)/connectors
+	@$(BIN)/uv pip install -q -p $(VENV)/connectors -r tests/connectors/requirements.txt
+	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
 	@touch $@
 
 campaign: install-dev

@@ -8,6 +8,7 @@ from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
 from string import Formatter
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ValidationError
@@ -70,7 +71,7 @@ class Action(Generic[Args, Result]):
     result: type[Result]
     handler: Handler[Args, Result]
     amount: str | None
-    """The argument that says how much, where there is one."""
+    """The argument that says how much, or a property of the arguments; None where nothing does."""
     target: str | None
     """The argument that says what is acted on."""
     recipient: str | None
@@ -79,6 +80,8 @@ class Action(Generic[Args, Result]):
     """The argument that says on whose account it is, where it is on one customer's."""
     beneficiary: str | None
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
+    guards: tuple[str, ...] = ()
+    """Arguments that untrusted text must not choose either, where the amount is computed from them."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
@@ -125,13 +128,16 @@ class Action(Generic[Args, Result]):
         return declare
 
     def amount_of(self, args: Mapping[str, Any]) -> Money | None:
-        """The money this would move, where it moves any."""
-        return None if self.amount is None else getattr(self.parse(args), self.amount)
+        """The money this would move, whichever way, where it moves any."""
+        amount: Money | None = None if self.amount is None else getattr(self.parse(args), self.amount)
+        # What goes back to a customer must not count as less than nothing against a limit.
+        return Money(abs(amount.minor), amount.currency) if amount is not None and amount.minor < 0 else amount
 
     @property
     def guarded(self) -> tuple[str, ...]:
         """The arguments that untrusted text must not choose: target, amount, recipient."""
-        return tuple(name for name in (self.target, self.amount, self.recipient) if name is not None)
+        named = (self.target, self.amount, self.recipient, *self.guards)
+        return tuple(name for name in named if name is not None and name in self.args.model_fields)
 
 
 def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by name
@@ -146,16 +152,19 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     recipient: str | None = None,
     customer: str | None = None,
     beneficiary: str | None = None,
+    guards: tuple[str, ...] = (),
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
-        others = [each for each in (customer, beneficiary) if each]
-        named = [*declared.guarded, *others, *_named_in(summary)]
+        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields, guards=guards)
+        others = [each for each in (target, recipient, customer, beneficiary) if each]
+        named = [*others, *guards, *_named_in(summary)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
+        if amount is not None and not (amount in args.model_fields or hasattr(args, amount)):
+            missing.append(amount)
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")
         return declared
@@ -237,13 +246,14 @@ class Catalogue:
             self._instructions[declared.of.name] = declared.instruction
 
     @classmethod
-    def scan(cls, package: str = "actions.catalogue") -> "Catalogue":
-        """Every action declared in the modules of `package`; raises ActionInvalid when two share a name."""
+    def scan(cls, package: str = "actions.catalogue", own: Iterable[ModuleType] = ()) -> "Catalogue":
+        """Every action declared in `package` and in modules of `own`; raises ActionInvalid when two share a name."""
         found: dict[str, AnyAction] = {}
         undoing: list[Compensation | ByHand] = []
         folder = import_module(package)
-        for info in sorted(iter_modules(folder.__path__), key=lambda info: info.name):
-            for value in vars(import_module(f"{package}.{info.name}")).values():
+        modules = sorted(iter_modules(folder.__path__), key=lambda info: info.name)
+        for module in (*(import_module(f"{package}.{info.name}") for info in modules), *own):
+            for value in vars(module).values():
                 if isinstance(value, Compensation | ByHand) and value not in undoing:
                     undoing.append(value)
                 if not isinstance(value, Action):

@@ -15,6 +15,7 @@ from actions.limits import Charge
 from actions.outcome import Wish
 from actions.policy import Decision, Needs, Rules, Verdict, decide, needs_of
 from actions.team import Team
+from actions.teammates import in_its_name
 from core.db import Connection
 from core.metrics import Metrics
 
@@ -50,6 +51,7 @@ class Judge:
         limits = await standing(conn, rules.policy, charge)
         considered = replace(await self._considered(conn, wish, subject, needs, rules.team), near_limit=limits.near)
         decision = decide(rules.policy, considered, rules.version)
+        decision = in_its_name(decision, rules.team, wish.caller, wish.action.name)
         if decision.verdict is Verdict.REQUIRE_APPROVAL and considered.at is not None:
             granted = await grants.in_force(conn, wish.caller.workspace, wish.action.name, considered.at)
             decision = loosened(decision, considered, granted, rules.policy)

@@ -1,14 +1,14 @@
 """Caps on what effects may come to within a span of time, and what one effect would take from each."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actions.pattern import Pattern, covers
 from actions.rule_file import Amount, Duration, misplaced
 from actions.team import Approvers
 from core.money import Money
@@ -23,17 +23,6 @@ NEAR = 0.8
 _NAMED = {"m": 60, "h": 3600, "d": 86400}
 
 
-def _action_pattern(value: str) -> str:
-    if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
-        raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
-    return value
-
-
-def covers(pattern: str, action: str) -> bool:
-    """True when `pattern` (a name, `payment.*` or `*`) is about the action called `action`."""
-    return action.startswith(pattern[:-1]) if pattern.endswith("*") else action == pattern
-
-
 class Limit(BaseModel):
     """A cap: how much, or how often, per whom and within which time; at the cap a person is asked, or nothing runs."""
 
@@ -42,7 +31,7 @@ class Limit(BaseModel):
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
     because: Annotated[str, Field(min_length=1, max_length=300)]
     """The reason, as a sentence for the people who read the card."""
-    action: Annotated[str, AfterValidator(_action_pattern)]
+    action: Pattern
     per: Per = "workspace"
     amount: Amount | None = None
     count: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None

@@ -8,7 +8,8 @@ import rfc8785
 
 from actions.chain import Chain
 from actions.contradiction import contradictions
-from actions.limits import Limit, covers
+from actions.limits import Limit
+from actions.pattern import covers
 from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
 from actions.rule_file import Place, RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook

@@ -24,6 +24,7 @@ class OrderItem(_Entry):
     item_id: str
     name: str
     price: Money
+    product_id: str = ""
 
 
 class Payment(_Entry):
@@ -61,6 +62,8 @@ class PaymentMethod(_Entry):
     payment_method_id: str
     kind: Literal["credit_card", "paypal", "gift_card"]
     label: str
+    balance: Money | None = None
+    """What a gift card still holds; None where the shop does not say."""
 
 
 class Customer(_Entry):
@@ -70,6 +73,25 @@ class Customer(_Entry):
     name: str
     email: str
     payment_methods: list[PaymentMethod]
+    returns_made: int = 0
+    """How many of this customer's orders are in a return or an exchange."""
+
+
+class Variant(_Entry):
+    """One buyable form of a product."""
+
+    item_id: str
+    options: dict[str, str]
+    price: Money
+    available: bool
+
+
+class Product(_Entry):
+    """A kind of thing the shop sells."""
+
+    product_id: str
+    name: str
+    variants: list[Variant]
 
 
 class ReturnRequest(_Entry):
@@ -93,6 +115,10 @@ class Records(Protocol):
 
     async def customer(self, customer_id: str) -> Customer | None:
         """The customer with the payment methods on file, or None."""
+        ...
+
+    async def product(self, product_id: str) -> Product | None:
+        """The product with its variants as they are sold now, or None."""
         ...
 
     async def open_returns(self, limit: int) -> list[ReturnRequest]:

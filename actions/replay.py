@@ -7,6 +7,7 @@ from actions import history
 from actions.condition import Considered
 from actions.history import Judgement
 from actions.policy import Decision, Rules, decide, needs_of
+from actions.teammates import TEAMMATE
 from core.db import Connection
 
 
@@ -19,8 +20,8 @@ class Replayed:
 
 
 async def replay(conn: Connection, rules: Rules, judgements: Sequence[Judgement]) -> list[Replayed]:
-    """Every judgement under `rules`, oldest first."""
-    return [Replayed(then, await _again(conn, rules, then)) for then in judgements]
+    """Every judgement under `rules`, oldest first; without those that no rule gave, but what a teammate may do."""
+    return [Replayed(then, await _again(conn, rules, then)) for then in judgements if TEAMMATE not in then.rules]
 
 
 async def _again(conn: Connection, rules: Rules, then: Judgement) -> Decision:

@@ -1,17 +1,17 @@
 """One rule: which effects it is about, under which conditions, and what it says of them."""
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property, partial
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from actions.chain import CHAIN_FIELDS, Chain
 from actions.condition import Check, Conditions, Considered, Finding, is_named
 from actions.exchange import Exchange
+from actions.pattern import Pattern, covers
 from actions.rule_file import Duration, misplaced
 from actions.team import Approvers
 
@@ -30,13 +30,8 @@ class Verdict(StrEnum):
 
 
 _STRICTNESS = {verdict: place for place, verdict in enumerate(Verdict)}
-_ANY_APPROVER = Approvers()
-
-
-def _pattern(value: str) -> str:
-    if re.fullmatch(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?", value) is None:
-        raise ValueError(f"{value!r} is not an action. Write a name such as payment.refund, or payment.*, or *.")
-    return value
+#: Who answers where a rule that asks names nobody.
+ANY_APPROVER = Approvers()
 
 
 def _reaches(wanted: str, considered: Considered, exchange: Exchange) -> Finding:
@@ -63,7 +58,7 @@ class Rule(Chain):
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
     because: Annotated[str, Field(min_length=1, max_length=300)]
     """The reason, as a sentence for the people who read the card."""
-    action: Annotated[str, AfterValidator(_pattern)]
+    action: Pattern
     effect: Literal["read", "reversible", "irreversible"] | None = None
     when: Conditions = Conditions()
     verdict: Verdict
@@ -83,9 +78,7 @@ class Rule(Chain):
 
     def covers(self, action: str) -> bool:
         """True when this rule is about the action called `action`."""
-        if self.action.endswith("*"):
-            return action.startswith(self.action[:-1])
-        return action == self.action
+        return covers(self.action, action)
 
     def match(self, considered: Considered, exchange: Exchange) -> Match | None:
         """What this rule says about the effect, or None when it does not match.
@@ -110,7 +103,7 @@ class Rule(Chain):
 
     @property
     def _asked(self) -> Approvers | None:
-        return (self.approvers or _ANY_APPROVER) if self.verdict is Verdict.REQUIRE_APPROVAL else None
+        return (self.approvers or ANY_APPROVER) if self.verdict is Verdict.REQUIRE_APPROVAL else None
 
     def _reason(self, findings: list[Finding]) -> str:
         words = "; ".join(finding.words for finding in findings)

@@ -11,7 +11,7 @@ from actions.escalation import chain_for
 from actions.policy import UNTRUSTED, Considered, Decision, Policy, Rules, Verdict, decide
 from actions.rule import Rule
 from actions.rule_grid import points_for
-from actions.team import Approvers, Member, Team
+from actions.team import Approvers, Member, Team, Teammate
 
 #: Parts of policy.yml that are compared by what they decide, or that decide nothing.
 _COMPARED = frozenset({"version", "base_currency", "approvals", "budgets", "rates", "rules", "tests"})
@@ -106,15 +106,29 @@ def _of_teammates(old: Team, new: Team) -> Iterator[Difference]:
     before = {mate.name: mate for mate in old.teammates}
     after = {mate.name: mate for mate in new.teammates}
     for name in sorted(before.keys() | after.keys()):
-        had = {*before[name].workflows, *before[name].actions} if name in before else set[str]()
-        has = {*after[name].workflows, *after[name].actions} if name in after else set[str]()
+        had, has = _reach(before.get(name)), _reach(after.get(name))
         if has - had:
             yield _loosened(f"{name} may also use {', '.join(sorted(has - had))}")
         if had - has:
             yield _tightened(f"{name} may no longer use {', '.join(sorted(had - has))}")
         if name in before and name in after:
+            yield from _of_place(before[name], after[name])
             was, now = before[name].budget or Budget(), after[name].budget or Budget()
             yield from _of_budgets(was, now, f"the budget of {name}")
+    for module in sorted(set(new.modules) - set(old.modules)):
+        yield _loosened(f"code is loaded from {module}")
+
+
+def _reach(mate: Teammate | None) -> set[str]:
+    return set() if mate is None else {*mate.workflows, *mate.actions}
+
+
+def _of_place(old: Teammate, new: Teammate) -> Iterator[Difference]:
+    more = set(new.channels) - set(old.channels)
+    if old.channels and (more or not new.channels):
+        yield _loosened(f"{new.name} also works in {', '.join(sorted(more)) or 'every channel'}")
+    if old.approvers != new.approvers:
+        yield _loosened(f"who answers for {new.name} changed, and whether that is tighter cannot be told")
 
 
 # -- policy.yml ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,32 @@
-"""The business rules: what may be refunded, to where, and how much, from trusted records and nothing else."""
+"""The business rules: what may be refunded or exchanged, to where, and how much, from trusted records and no more."""
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.containment_rules import ContainmentRules
+from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
+from actions.swaps import ExchangeOrder, ExchangeRules, ExchangeWish, NewItem, exchanged
+from actions.written import (
+    IN_RETURN,
+    Look,
+    Refusal,
+    StatusRule,
+    WrittenRule,
+    WrittenRules,
+    named_in,
+    offer_of,
+    originals_of,
+    paid_for,
+    refunded_for,
+)
 from core.money import Money
 
-_IN_RETURN = frozenset({"return requested", "exchange requested"})
+__all__ = ["Look", "Refusal", "StatusRule", "WrittenRule"]
 
 
 class Destination(StrEnum):
@@ -38,6 +56,8 @@ class ReturnWish(BaseModel):
     payment_method_id: str | None = None
     destination: Destination | None = None
     reason: str = ""
+    evidence: list[str] = []
+    """What came with the wish and shows the goods, such as the names of pictures."""
 
 
 class RefundOrder(BaseModel):
@@ -53,40 +73,13 @@ class RefundOrder(BaseModel):
     reasons: list[str]
     """One sentence for each of them, for the card."""
     rulebook_version: int
+    looks: list[Look] = []
+    """Why a person looks at it first; empty where policy alone says who does."""
 
     @property
     def item_ids(self) -> list[str]:
         """The item of each line; one that is returned twice stands here twice."""
         return [line.item_id for line in self.lines]
-
-
-class Refusal(BaseModel):
-    """What the rulebook does not permit: by which rule, what happened, and what to do."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rule: str
-    reason: str
-    do: str
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.do} (rule {self.rule})"
-
-
-class WrittenRule(BaseModel):
-    """One business rule as people wrote it down."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    because: Annotated[str, Field(min_length=1, max_length=300)]
-    source: Literal["policy", "shop"]
-    """`policy`: the shop's written policy says so; `shop`: the shop's own addition."""
-
-
-class StatusRule(WrittenRule):
-    """The rule that names the order statuses from which a return may start."""
-
-    statuses: Annotated[list[str], Field(min_length=1)]
 
 
 class DestinationRule(WrittenRule):
@@ -95,14 +88,20 @@ class DestinationRule(WrittenRule):
     allowed: Annotated[list[Destination], Field(min_length=1)]
 
 
-def _hyphenated(name: str) -> str:
-    return name.replace("_", "-")
+class EvidenceRule(WrittenRule):
+    """The rule that names the words by which goods count as damaged; then a picture comes along, or a person looks."""
+
+    words: Annotated[list[Annotated[str, Field(min_length=2)]], Field(min_length=1)]
 
 
-class ReturnRules(BaseModel):
-    """The rules of returns, each under its id; none can be left out."""
+class RepeatRule(WrittenRule):
+    """The rule that says from how many other returns of one customer on a person looks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_hyphenated, populate_by_name=True)
+    most: Annotated[int, Field(ge=0, strict=True)]
+
+
+class ReturnRules(WrittenRules):
+    """The rules of returns; only those that have a person look can be left out."""
 
     same_customer: WrittenRule
     one_return_per_order: WrittenRule
@@ -111,11 +110,8 @@ class ReturnRules(BaseModel):
     same_item_once: WrittenRule
     refund_destination: DestinationRule
     no_more_than_paid: WrittenRule
-
-    def refuse(self, rule: str, happened: str, do: str) -> Refusal:
-        """The refusal by the rule with this id: what happened, the rule's own reason, and what to do."""
-        written: WrittenRule = getattr(self, rule.replace("-", "_"))
-        return Refusal(rule=rule, reason=f"{happened} {written.because}", do=do)
+    damaged_evidence: EvidenceRule | None = None
+    repeat_refund: RepeatRule | None = None
 
 
 class Rulebook(BaseModel):
@@ -125,6 +121,11 @@ class Rulebook(BaseModel):
 
     version: Annotated[int, Field(ge=1, strict=True)]
     returns: ReturnRules | None = None
+    exchanges: ExchangeRules | None = None
+    prices: PriceRules | None = None
+    """Without it no price is proposed."""
+    containment: ContainmentRules | None = None
+    """Without it no host is proposed for isolation."""
 
     def refund(self, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder | Refusal:
         """What to refund for this wish, or why not; a pure function of the records and the wish."""
@@ -136,14 +137,26 @@ class Rulebook(BaseModel):
         if refusal is not None:
             return refusal
         method = _destination(rules, order, customer, wish)
-        return method if isinstance(method, Refusal) else self._compute(rules, order, method, wish)
+        if isinstance(method, Refusal):
+            return method
+        looks = list(_looks(rules, order, customer, wish))
+        return self._compute(rules, order, method, wish, looks=looks)
+
+    def exchange(
+        self, order: Order, customer: Customer, wish: ExchangeWish, on_sale: list[NewItem]
+    ) -> ExchangeOrder | Refusal:
+        """What an exchange comes to, or why there is none; `on_sale` has what the shop's records say of new items."""
+        if self.exchanges is None:
+            do = "Write the section exchanges in rulebook.yml."
+            return Refusal(rule="built-in:no-exchanges", reason="The rulebook says nothing about exchanges.", do=do)
+        return exchanged(self.exchanges, order, customer, wish, on_sale=on_sale, version=self.version)
 
     def _compute(
-        self, rules: ReturnRules, order: Order, method: PaymentMethod, wish: ReturnWish
+        self, rules: ReturnRules, order: Order, method: PaymentMethod, wish: ReturnWish, *, looks: list[Look]
     ) -> RefundOrder | Refusal:
         lines = _lines(order, wish)
         total = sum((line.price for line in lines), Money(0, order.currency))
-        left = _paid(order) - _refunded(order)
+        left = paid_for(order) - refunded_for(order)
         if left.minor <= 0 or total.minor <= 0:
             happened = f"Of what was paid for order {order.order_id}, {left} is left; the items cost {total}."
             return rules.refuse("no-more-than-paid", happened, "Check the order's payments and earlier refunds.")
@@ -162,6 +175,7 @@ class Rulebook(BaseModel):
             rules=applied,
             reasons=reasons,
             rulebook_version=self.version,
+            looks=looks,
         )
 
 
@@ -172,14 +186,39 @@ def _counted(lines: list[OrderItem]) -> str:
 
 def first_rulebook() -> str:
     """The rulebook.yml that a first start on a real workspace writes: no rule, so nothing is refunded."""
-    return "# The business rules. Without the section `returns` nothing is refunded.\nversion: 1\n"
+    return (
+        "# The business rules. Without the section `returns` nothing is refunded, and nothing is exchanged without\n"
+        "# the section `exchanges`.\n"
+        "version: 1\n"
+    )
+
+
+def _looks(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWish) -> Iterator[Look]:
+    """Why a person looks at this return first, whatever its amount."""
+    damaged, repeat = rules.damaged_evidence, rules.repeat_refund
+    if damaged is not None and not wish.evidence:
+        said = next((word for word in damaged.words if _says(wish.reason, word)), None)
+        if said is not None:
+            yield rules.look("damaged-evidence", f"The reason says “{said}”, and no picture came along.")
+    if repeat is None:
+        return
+    back = refunded_for(order)
+    if back.minor > 0:
+        yield rules.look("repeat-refund", f"{back} was refunded for {order.order_id} before.")
+    if customer.returns_made > repeat.most:
+        happened = f"Customer {customer.customer_id} has {customer.returns_made} other orders in return or exchange."
+        yield rules.look("repeat-refund", happened)
+
+
+def _says(text: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def _refuse_order(rules: ReturnRules, order: Order, customer: Customer) -> Refusal | None:
     if order.customer_id != customer.customer_id:
         happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
         return rules.refuse("same-customer", happened, "Name an order of this customer.")
-    if order.in_return is not None or order.status in _IN_RETURN:
+    if order.in_return is not None or order.status in IN_RETURN:
         happened = f"Order {order.order_id} is already {order.status}."
         return rules.refuse("one-return-per-order", happened, "Wait until the return under way is settled.")
     if order.status not in rules.delivered_only.statuses:
@@ -196,7 +235,7 @@ def _refuse_items(rules: ReturnRules, order: Order, wish: ReturnWish) -> Refusal
     for item in wish.items:
         if item.item_id not in bought:
             happened = f"Item {item.item_id} is not in order {order.order_id}."
-            return rules.refuse("items-in-order", happened, f"Name items of this order: {_offer(order)}.")
+            return rules.refuse("items-in-order", happened, f"Name items of this order: {offer_of(order)}.")
     for item in wish.items:
         if item.count > bought.count(item.item_id):
             happened = f"Order {order.order_id} has {bought.count(item.item_id)} of item {item.item_id}, and "
@@ -209,11 +248,6 @@ def _refuse_items(rules: ReturnRules, order: Order, wish: ReturnWish) -> Refusal
     return None
 
 
-def _offer(order: Order) -> str:
-    unique = {line.item_id: line.name for line in order.items}
-    return ", ".join(f"{item_id} ({name})" for item_id, name in unique.items())
-
-
 def _lines(order: Order, wish: ReturnWish) -> list[OrderItem]:
     # Where one item was bought at several prices, the cheapest line comes back first: never refund more by choice.
     by_price = sorted(order.items, key=lambda line: (line.price.minor, line.line))
@@ -223,33 +257,16 @@ def _lines(order: Order, wish: ReturnWish) -> list[OrderItem]:
     return sorted(chosen, key=lambda line: line.line)
 
 
-def _paid(order: Order) -> Money:
-    return sum((each.amount for each in order.payments if each.kind == "payment"), Money(0, order.currency))
-
-
-def _refunded(order: Order) -> Money:
-    return sum((each.amount for each in order.payments if each.kind == "refund"), Money(0, order.currency))
-
-
-def _originals(order: Order) -> list[str]:
-    """The methods the order was paid with, the one that paid most first."""
-    paid: dict[str, int] = {}
-    for each in order.payments:
-        if each.kind == "payment":
-            paid[each.payment_method_id] = paid.get(each.payment_method_id, 0) + each.amount.minor
-    return sorted(paid, key=lambda method: -paid[method])
-
-
 def _destination(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWish) -> PaymentMethod | Refusal:
     if wish.payment_method_id is not None:
         wanted = wish.payment_method_id
     elif wish.destination is Destination.GIFT_CARD:
         cards = [each.payment_method_id for each in customer.payment_methods if each.kind == "gift_card"]
-        if len(cards) != 1 and not set(cards) & set(_originals(order)):
+        if len(cards) != 1 and not set(cards) & set(originals_of(order)):
             return _refuse_cards(rules, customer, cards)
-        wanted = next((card for card in cards if card in _originals(order)), cards[0])
+        wanted = next((card for card in cards if card in originals_of(order)), cards[0])
     else:
-        wanted = next(iter(_originals(order)), "")
+        wanted = next(iter(originals_of(order)), "")
     return _permitted(rules, order, customer, wanted)
 
 
@@ -270,13 +287,13 @@ def _permitted(rules: ReturnRules, order: Order, customer: Customer, wanted: str
         happened = f"{wanted} is not a permitted destination for order {order.order_id}."
     else:
         happened = f"Customer {customer.customer_id} has no payment method {wanted or 'that paid for this order'}."
-    names = " or ".join(method.payment_method_id for method in destinations)
+    names = named_in(destinations)
     do = f"Refund to {names}." if names else "No permitted destination is on file; agree on one with the customer."
     return rules.refuse("refund-destination", happened, do)
 
 
 def _destinations(rules: ReturnRules, order: Order, customer: Customer) -> list[PaymentMethod]:
-    allowed, originals = rules.refund_destination.allowed, _originals(order)
+    allowed, originals = rules.refund_destination.allowed, originals_of(order)
     return [
         method
         for method in customer.payment_methods

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from actions.budget import Budget
+from actions.pattern import Pattern, covers
 from actions.rule_file import ChannelId, EnterpriseId, GroupId, UserId, WorkspaceId, misplaced
 
 Role = Literal["admin", "approver", "operator", "requester", "auditor", "viewer", "guest"]
@@ -70,13 +71,29 @@ class Teammate(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     purpose: str
+    persona: Annotated[str, Field(max_length=500)] = ""
+    """How it speaks, for what a model writes in its name."""
     workflows: list[str]
-    actions: list[str]
+    actions: list[Pattern]
+    """What it may ask for: names such as payment.refund, or families such as payment.*."""
+    channels: list[ChannelId] = []
+    """Where it works, besides direct messages; everywhere where none is named."""
+    approvers: Approvers | None = None
+    """Who answers for what it asks, where the rule that asks names nobody."""
     approvals_channel: ChannelId | None = None
+    """The channel that sees its approval cards, instead of the policy's."""
     budget: Budget | None = None
     """Of all its runs in a day."""
     models: dict[Purpose, list[str]] = {}
     """The chain for each purpose, where it is another than the team's."""
+
+    def works_in(self, channel: str) -> bool:
+        """True when it may be asked there."""
+        return not self.channels or channel in self.channels or channel.startswith("D")
+
+    def may_ask_for(self, action: str) -> bool:
+        """True when its actions cover this one."""
+        return any(covers(each, action) for each in self.actions)
 
 
 class Team(BaseModel):
@@ -93,6 +110,9 @@ class Team(BaseModel):
     groups: dict[GroupId, Annotated[str, Field(min_length=1, max_length=80)]] = {}
     """The Slack user groups that rules may name, with what people call them; Slack says who is in one."""
     teammates: list[Teammate] = []
+    """Who runs which workflow: one that no teammate has runs nowhere."""
+    modules: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = []
+    """Python modules with actions and workflows of one's own: files beside team.yml, or installed ones."""
     models: dict[Purpose, list[str]] = {}
     """The names of models to try for each purpose, in order, as COUNTERSIGN_MODELS declares them."""
 
@@ -114,6 +134,14 @@ class Team(BaseModel):
     def member(self, user_id: str) -> Member | None:
         """The person with this Slack id, or None for a stranger."""
         return self.people.get(user_id)
+
+    def teammate(self, workflow: str, channel: str) -> Teammate | None:
+        """The first teammate that runs this workflow and works in this channel."""
+        return next((each for each in self.teammates if workflow in each.workflows and each.works_in(channel)), None)
+
+    def where(self, workflow: str) -> list[str]:
+        """The channels in which some teammate runs this workflow, where none runs it everywhere."""
+        return [channel for each in self.teammates if workflow in each.workflows for channel in each.channels]
 
     def name_of(self, user_id: str) -> str:
         """What this person is called here, or their id where nobody knows."""
@@ -154,6 +182,7 @@ def first_team(workspace: str, admin: str) -> str:
     return f"""\
 # Who may do what. Add people under their Slack member ids (profile, three dots, "Copy member ID").
 # Roles: admin, approver (with tier: 1, 2 or 3), operator, requester, auditor, viewer, guest.
+# Nothing runs until a teammate runs it: docs/how-to/teammates.md says how to add one.
 version: 1
 workspace: {workspace}
 solo: false

@@ -25,6 +25,7 @@ from actions.questions import Questions
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
+from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
 from bot.models import read_models
@@ -33,6 +34,7 @@ from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.switch import telling_of_trips
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -53,7 +55,7 @@ from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
 from graphs.store import RunGuard, RunStore
-from graphs.workflow import Workflow, Workflows, scan_workflows
+from graphs.workflow import Workflow, Workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
 from scheduler.ticker import cron_times
@@ -63,6 +65,7 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Setup("langgraph", set_up_checkpoints),
     Setup("engine", set_up_engine),
     Migrations("actions"),
+    Migrations("memory"),
     Migrations("graphs"),
     Migrations("scheduler"),
     Migrations("bot"),
@@ -144,7 +147,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     """An installation whose database is migrated and whose rules are read; raises CountersignError saying why not."""
     if settings.database_url is None or settings.redis_url is None:
         raise SettingsInvalid("DATABASE_URL and REDIS_URL are needed here; `countersign up` sets both for local use.")
-    catalogue = Catalogue.scan()
+    catalogue = catalogue_of(settings.company)
     offer = read_offer(settings.company, catalogue.names())
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
@@ -199,7 +202,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
-    workflows = Workflows(_workflows(ground.outside.connectors))
+    workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
     make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
@@ -328,7 +331,12 @@ def _door(
         await wake(run_id, conn, None)
 
     switch = KillSwitch(
-        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+        ground.database,
+        lambda: rules().team,
+        trips=lambda: rules().policy.trips,
+        wake=wake_now,
+        metrics=metrics,
+        tell=telling_of_trips(rules),
     )
     gateway = Gateway(
         ground.database,
@@ -339,14 +347,15 @@ def _door(
         clock=clock,
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
-        ground=Ground(ground.outside.records, lambda: rules().rulebook),
+        ground=Ground(ground.outside.records, lambda: rules().rulebook, ground.outside.sources),
+        missing=ground.outside.missing,
     )
     return switch, gateway
 
 
-def _workflows(connectors: Mapping[str, object]) -> list[Workflow]:
+def _workflows(settings: Settings, connectors: Mapping[str, object]) -> list[Workflow]:
     """The workflows whose outside systems are there: one that could only fail is not offered."""
-    return [each for each in scan_workflows() if connectors.keys() >= each.needs]
+    return [each for each in workflows_of(settings.company) if connectors.keys() >= each.needs]
 
 
 def engine_options(settings: Settings) -> EngineOptions:

@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     pause.add_argument("--because", default="", help="why, for those who wait")
     _add(verbs, "resume", _resume, "say how to resume: the command line does not")
     _add_policy(verbs)
+    team = _add(verbs, "team", _team, "check team.yml: what each teammate may run and ask for, and what is missing")
+    team.add_argument("what", choices=["check"])
     for name, text in _LISTINGS.items():
         listing = _add(verbs, name, _list, text)
         if name == "audit":
@@ -207,6 +209,13 @@ async def _policy(arguments: argparse.Namespace, settings: Settings, clock: Cloc
         }[arguments.name]
         lines = await verb(settings, clock, arguments.subject)
     print("\n".join(lines))
+    return 0
+
+
+async def _team(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.extending import check_team
+
+    print("\n".join(await asyncio.to_thread(check_team, settings.company)))
     return 0
 
 

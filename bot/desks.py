@@ -36,6 +36,7 @@ from bot.switch import SwitchDesk
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation, owe_ephemeral
+from core.text import in_answer
 
 #: The name of the workflow a sentence of somebody means, or None when nobody can tell.
 ChooseWorkflow = Callable[[str, str], Awaitable[str | None]]
@@ -198,7 +199,8 @@ class ClickDesk:
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         decided = await self._decisions.decide(click_of(delivery), standing)
-        return _ask_twice(delivery, decided.text) if decided.refusal == WORN_OUT else say(decided.text)
+        said = in_answer(decided.text)
+        return _ask_twice(delivery, said) if decided.refusal == WORN_OUT else say(said)
 
 
 def _ask_twice(delivery: Delivery, text: str) -> Effect:

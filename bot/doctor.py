@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from actions.action import Catalogue
 from bot.company import MANIFEST, read_company
+from bot.extending import catalogue_of
 from bot.serve import slack_options
 from bot.settings import Settings
 from bot.slack.app import granted_scopes
@@ -61,7 +61,7 @@ class Unwell(CountersignError):
 async def _rules(settings: Settings) -> str:
     if not settings.company.exists():
         return f"{settings.company} is not there yet; the first start writes it"
-    rules = read_company(settings.company, Catalogue.scan())
+    rules = read_company(settings.company, catalogue_of(settings.company))
     return (
         f"{len(rules.policy.rules)} rules, {len(rules.policy.tests)} tests inside passed, version {rules.version[:12]}"
     )

@@ -56,6 +56,8 @@ def _startable(given: Starting, fire: Fire) -> Workflow:
         raise Refused(f"{schedule.workflow} is not installed here, so its schedule starts nothing.")
     if not given.rules().team.may_start(schedule.owner):
         raise Refused(f"{schedule.owner} may not start runs any more, so this schedule starts nothing.")
+    if given.rules().team.teammate(schedule.workflow, schedule.conversation.channel) is None:
+        raise Refused(f"No teammate runs {schedule.workflow} there any more, so this schedule starts nothing.")
     return workflow
 
 

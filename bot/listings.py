@@ -6,7 +6,7 @@ from typing import Any
 
 from actions import approval_views, pauses
 from actions import store as ledger
-from actions.action import Catalogue
+from bot.extending import catalogue_of
 from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
@@ -25,7 +25,7 @@ _NO_SUCH_TABLE = "42P01"
 async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
     """The rows of one listing, newest first, as plain data."""
     if name == "actions":
-        return _actions()
+        return _actions(settings)
     async with running_stores(settings, clock) as stores:
         # A pool would try for a while and complain meanwhile; a person wants to know at once.
         async with connect(stores.database_url):
@@ -44,8 +44,8 @@ async def _read(name: str, database: Database, settings: Settings, limit: int) -
         return []
 
 
-def _actions() -> Rows:
-    catalogue = Catalogue.scan()
+def _actions(settings: Settings) -> Rows:
+    catalogue = catalogue_of(settings.company)
     found = [catalogue.get(name) for name in catalogue.names()]
     return [
         {

@@ -1,7 +1,7 @@
 """The outside systems of this installation: what effects go to, and what is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import ClientSession
 
@@ -9,7 +9,9 @@ from actions.connector import Connector, EffectClass
 from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
+from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
 from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.records import Records
 from actions.source import Sources
@@ -30,12 +32,21 @@ class Outside:
     connectors: Mapping[str, Connector]
     records: Records
     sources: Sources
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are named and not there for want of a secret, with that secret's name."""
 
 
 def reach_outside(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> Outside:
     """The outside systems this installation may reach; raises LiveConnectorRefused beside the local workspace."""
     records = ShopRecords(session, f"{sandbox_url(settings)}/shop")
-    return Outside(connectors_of(settings, database, session, rules), records, Sources())
+    return Outside(connectors_of(settings, database, session, rules), records, sources_of(settings, session))
+
+
+def sources_of(settings: Settings, session: ClientSession) -> Sources:
+    """What is read outside besides the shop's records."""
+    if not settings.is_local:
+        return Sources()
+    return Sources({MAILBOX: SandboxMailReader(session, f"{sandbox_url(settings)}/mailbox", window=settings.window)})
 
 
 def connectors_of(
@@ -65,6 +76,9 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
     return [
         PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
         ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxMailbox(session, f"{url}/mailbox", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxOutgoing(session, f"{url}/mail", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxSite(session, f"{url}/site", account="sandbox", sandbox=True, settles=settles, window=window),
     ]
 
 

@@ -2,11 +2,11 @@
 
 from typing import cast
 
-from actions.action import Catalogue
 from actions.killswitch import By, KillSwitch, Target
 from actions.pause import MOST_BECAUSE, Kind, Trips
 from actions.rule_file import read
 from actions.team import Team
+from bot.extending import catalogue_of, workflows_of
 from bot.settings import Settings
 from bot.switch import names_of, problem_with
 from bot.up import running_stores
@@ -15,7 +15,6 @@ from core.db import Connection, DatabaseError, connect, open_database
 from core.errors import CountersignError, Refused
 from core.ids import RunId
 from core.metrics import Metrics
-from graphs.workflow import scan_workflows
 
 #: Postgres's codes for a function or table that is not there.
 _NOT_THERE = frozenset({"42883", "42P01"})
@@ -25,9 +24,8 @@ async def pause(settings: Settings, clock: Clock, kind: str, name: str, *, becau
     """Pause this and say so; raises Refused where there is no such thing."""
     if (kind == "workspace") != (not name):
         raise Refused("Say what to pause: everything, or workflow, action or connector with its name.")
-    problem = problem_with(
-        kind, name, names_of(Catalogue.scan(), [each.name for each in scan_workflows() if each.offered])
-    )
+    workflows = [each.name for each in workflows_of(settings.company) if each.offered]
+    problem = problem_with(kind, name, names_of(catalogue_of(settings.company), workflows))
     if problem:
         raise Refused(problem)
     # Only the team's file is read: a policy that cannot be used must not keep anybody from pausing.
@@ -53,6 +51,14 @@ async def _pause(url: str, team: Team, target: Target, because: str) -> str:
     if made is None:
         return "That is paused already; `countersign pauses` shows by whom. Nothing was changed."
     return f"{switch.sentence(made)}. An admin resumes in Slack."
+
+
+async def trip_on_audit(settings: Settings, clock: Clock, workspace: str, because: str) -> None:
+    """Pause everything of this workspace because its audit log was found broken."""
+    team = Team.model_construct(workspace=workspace, people={})
+    async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
+        switch = KillSwitch(database, lambda: team, trips=Trips, wake=_wakes_nobody, metrics=Metrics())
+        await switch.trip_on_audit(because)
 
 
 async def _wakes_nobody(run_id: RunId, conn: Connection) -> None:

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from actions import history, rules_store
-from actions.action import Catalogue
 from actions.intent import short
 from actions.policy import Rules
 from actions.replay import Replayed, replay
@@ -13,6 +12,7 @@ from actions.rule_change import compare, kind_of
 from actions.rule_file import PolicyInvalid, text_of
 from actions.rules_keeper import Offer
 from actions.rules_store import Texts
+from bot.extending import catalogue_of
 from bot.local.home import using
 from bot.rules_watch import offer_of, read_offer
 from bot.settings import Settings
@@ -33,13 +33,13 @@ async def _database(settings: Settings, clock: Clock) -> AsyncGenerator[Database
 
 async def check(settings: Settings, clock: Clock) -> list[str]:
     """Whether the files may be put in force, and how they compare with what is; raises PolicyInvalid."""
-    offer = read_offer(settings.company, Catalogue.scan().names())
+    offer = read_offer(settings.company, catalogue_of(settings.company).names())
     lines = [f"The files are good: version {offer.rules.version}, {len(offer.rules.policy.tests)} tests passed."]
     async with _database(settings, clock) as database:
-        return [*lines, *await _compared(database, offer)]
+        return [*lines, *await _compared(settings, database, offer)]
 
 
-async def _compared(database: Database, offer: Offer) -> list[str]:
+async def _compared(settings: Settings, database: Database, offer: Offer) -> list[str]:
     async with database.connection() as conn:
         version = await rules_store.version_in_force(conn, offer.rules.team.workspace)
         found = None if version is None else await rules_store.texts_of(conn, version)
@@ -47,7 +47,7 @@ async def _compared(database: Database, offer: Offer) -> list[str]:
         return ["No rules are in force yet; these will be at the next start."]
     if version == offer.rules.version:
         return ["They are in force."]
-    differences = compare(offer_of(found[1], None).rules, offer.rules, Catalogue.scan().names())
+    differences = compare(offer_of(found[1], None).rules, offer.rules, catalogue_of(settings.company).names())
     kind = kind_of(differences)
     wait = " They wait until two admins (or the only one) agree in Slack, or for COUNTERSIGN_ACCEPT_LOOSER_RULES."
     lines = [f"In force is {short(version)}. These are {kind}.{wait if kind == 'loosened' else ''}"]
@@ -73,7 +73,7 @@ async def simulate(settings: Settings, clock: Clock, file: Path) -> list[str]:
     """What the rules in this policy file would have said to everything that was judged so far."""
     company = settings.company
     texts = Texts(text_of(file), text_of(company / "team.yml"), text_of(company / "rulebook.yml"))
-    rules: Rules = offer_of(texts, Catalogue.scan().names()).rules
+    rules: Rules = offer_of(texts, catalogue_of(settings.company).names()).rules
     async with _database(settings, clock) as database, database.connection() as conn:
         rows = await history.judgements(conn, run_id=None, limit=100_000)
         return told(await replay(conn, rules, rows))
@@ -115,10 +115,10 @@ async def rollback(settings: Settings, clock: Clock, version: str) -> list[str]:
             found = await rules_store.texts_of(conn, version)
         if found is None:
             raise Refused(f"There is no single version {version}. `countersign policy list` shows them.")
-        offer = offer_of(found[1], Catalogue.scan().names())
+        offer = offer_of(found[1], catalogue_of(settings.company).names())
         if offer.rules.version != found[0]:
             raise PolicyInvalid(f"This release reads version {short(found[0])} differently. Edit the files instead.")
-        lines = await _compared(database, offer)
+        lines = await _compared(settings, database, offer)
     texts = (found[1].policy, found[1].team, found[1].rulebook)
     for name, text in zip(_NAMES, texts, strict=True):
         path = settings.company / name

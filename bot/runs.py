@@ -93,6 +93,8 @@ class RunDesk:
         if workflow not in names:
             close = get_close_matches(workflow, names, n=1, cutoff=0.5)
             return answers.unknown_workflow(workflow, close[0] if close else None, names)
+        if self.team().teammate(workflow, delivery.channel) is None:
+            return answers.no_teammate(workflow, self.team().where(workflow))
         # Spoken to, we are there; a slash command works in channels we have never seen.
         if delivery.kind == "command" and not await self._channel.reaches(delivery.channel):
             return answers.not_in_channel(self._name)

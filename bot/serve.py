@@ -132,7 +132,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
 def _sealing(installation: Installation) -> Sealing:
     settings = installation.settings
     signer = Signer(settings.signing_key, ORIGIN)
-    return Sealing(installation.database, SealFolder(settings.seals), signer, installation.clock)
+    folder, switch = SealFolder(settings.seals), installation.switch
+    return Sealing(installation.database, folder, signer, installation.clock, on_fault=switch.trip_on_audit)
 
 
 async def _settle_company(settings: Settings, options: SlackOptions) -> None:

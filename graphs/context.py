@@ -129,7 +129,7 @@ class RunContext:
                 plan.summary,
                 predicted=predicted,
                 reasoned_by=reasoned_by,
-                sandbox=self.gateway.only_pretends(step.action for step in plan.steps),
+                sandbox=bool(plan.steps) and self.gateway.only_pretends(step.action for step in plan.steps),
             )
             await tell_plan(conn, run, steps, plan, rules_version=self.rules.version)
 

@@ -12,6 +12,8 @@ from actions.intent import TrustLabel
 from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Verdict
 from actions.records import RecordsUnavailable
+from actions.source import SourceMissing
+from core.text import visible
 from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
@@ -64,6 +66,8 @@ class Walk:
     """The only actions a plan may contain, fixed before any untrusted text is read."""
     allowed: Callable[[RunContext], Sequence[str]] | None = None
     """The same, where it depends on the installation's rules and not on the workflow alone."""
+    may_be_empty: bool = False
+    """True: a plan without steps is a report and no mistake."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
 
@@ -83,8 +87,9 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
     for name, node in nodes.items():
         graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
     graph.add_edge(START, "gather")
-    for before, after in (("gather", "plan"), ("plan", "verify"), ("verify", "agree")):
+    for before, after in (("gather", "plan"), ("plan", "verify")):
         graph.add_conditional_edges(before, _has_ended, {True: "learn", False: after})
+    graph.add_conditional_edges("verify", _after_verify, {each: each for each in ("learn", "agree", "report")})
     graph.add_edge("agree", "execute")
     graph.add_conditional_edges("execute", _has_steps_left, {True: "agree", False: "report"})
     graph.add_edge("report", "learn")
@@ -94,6 +99,13 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
 
 def _has_ended(state: Walked) -> bool:
     return "ended" in state["case"]
+
+
+def _after_verify(state: Walked) -> str:
+    """A plan without steps changes nothing outside: it is reported at once."""
+    if _has_ended(state):
+        return "learn"
+    return "agree" if _has_steps_left(state) else "report"
 
 
 def _has_steps_left(state: Walked) -> bool:
@@ -110,7 +122,7 @@ def ended(state: Walked, how: RunState, text: str) -> Walked:
     return with_more(state, ended={"state": how, "text": text})
 
 
-def _no_plan(state: Walked, error: NoPlan) -> Walked:
+def _no_plan(state: Walked, error: NoPlan | SourceMissing) -> Walked:
     return ended(state, RunState.REFUSED, str(error))
 
 
@@ -119,7 +131,7 @@ def _gather(walk: Walk) -> Node:
         context = runtime.context
         try:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
         return with_more(state, facts=facts)
 
@@ -140,7 +152,7 @@ def _plan(walk: Walk) -> Node:
         context = runtime.context
         try:
             made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
         return with_more(state, plan=made.model_dump(mode="json"))
 
@@ -150,7 +162,9 @@ def _plan(walk: Walk) -> Node:
 def _verify(walk: Walk) -> Node:
     async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
-        faults = faults_in(context, plan, walk.allowed(context) if walk.allowed else walk.actions)
+        is_report = walk.may_be_empty and not plan.steps
+        allowed = walk.allowed(context) if walk.allowed else walk.actions
+        faults = [] if is_report else faults_in(context, plan, allowed)
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
@@ -220,7 +234,7 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
     own = await context.consent(step) if is_resolved(step) else None
     if isinstance(own, Declined):
-        return Ended(StepState.REFUSED, own.text, {})
+        return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
 
 
@@ -271,11 +285,11 @@ async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step
 def _ended_by(outcome: Done | Declined | Failed | Rehearsed) -> Ended:
     match outcome:
         case Done(result, text, changed):
-            return Ended(StepState.DONE, text, dict(result), changed)
+            return Ended(StepState.DONE, visible(text), dict(result), visible(changed))
         case Declined(_, text):
-            return Ended(StepState.REFUSED, text, {})
+            return Ended(StepState.REFUSED, visible(text), {})
         case Failed(text):
-            return Ended(StepState.FAILED, text, {})
+            return Ended(StepState.FAILED, visible(text), {})
         case Rehearsed(text):
             return Ended(StepState.REHEARSED, text, {})
 
@@ -291,11 +305,13 @@ def _report(walk: Walk) -> Node:
             await show_payloads(context.database, context.run)
             # Told as the run ends: nothing of a dry run goes through the gateway.
             lines = [(_summary(context, step), found.state, found.text) for step, found in results]
-            return ended(state, _end_state(results), fitting("\n".join([told(lines), *plan.notes])))
+            return ended(state, _end_state(results), fitting("\n".join([told(lines), *map(visible, plan.notes)])))
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
-        text = fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes, *more]))
+        text = fitting(
+            "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
+        )
         await context.act(report_of(context, text))
         return with_more(ended(state, _end_state(results), text), told=True, undo=back)
 
@@ -324,7 +340,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
     states = {ended.state for _, ended in results}
     if StepState.FAILED in states:
         return RunState.FAILED
-    return RunState.DONE if states & _HAPPENS else RunState.REFUSED
+    return RunState.DONE if states & _HAPPENS or not states else RunState.REFUSED
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from langgraph.graph import StateGraph
+if TYPE_CHECKING:
+    from langgraph.graph import StateGraph
 
 from actions.budget import Budget
 
@@ -25,7 +27,7 @@ class Workflow:
     """How a person asks for it, after the workflow's name."""
     examples: tuple[str, ...]
     """Sentences that mean this workflow, for `ask`."""
-    build: Callable[[], StateGraph[Any, Any, Any, Any]]
+    build: "Callable[[], StateGraph[Any, Any, Any, Any]]"
     offered: bool = True
     """False for one that people reach by a verb of its own, and no schedule starts."""
     budget: Budget | None = None
@@ -51,9 +53,10 @@ class Workflows:
         return sorted({name for (name, _), workflow in self._all.items() if workflow.offered})
 
 
-def scan_workflows(package: str = "graphs.workflows") -> list[Workflow]:
-    """Every workflow declared in the modules of `package`: a new one is a file there, and nothing else."""
+def scan_workflows(package: str = "graphs.workflows", own: Iterable[ModuleType] = ()) -> list[Workflow]:
+    """Every workflow declared in the modules of `package` and in `own`: a new one is a file, and nothing else."""
     folder = import_module(package)
-    modules = sorted(iter_modules(folder.__path__), key=lambda info: info.name)
-    found = [value for info in modules for value in vars(import_module(f"{package}.{info.name}")).values()]
-    return [each for each in found if isinstance(each, Workflow)]
+    names = sorted(info.name for info in iter_modules(folder.__path__))
+    modules = [*(import_module(f"{package}.{name}") for name in names), *own]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Workflow)]
+    return list({(each.name, each.version): each for each in found}.values())

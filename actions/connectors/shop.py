@@ -8,16 +8,18 @@ from urllib.parse import quote
 from aiohttp import ClientSession
 from pydantic import BaseModel, ValidationError
 
+from actions.catalogue.order_exchange import Exchange
 from actions.catalogue.order_update import OrderReturn, ReturnMade
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
 from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
 from actions.intent import Record
-from actions.records import Customer, Order, RecordsUnavailable, ReturnRequest
+from actions.records import Customer, Order, Product, RecordsUnavailable, ReturnRequest
 from core.money import Money
 
 _WINDOW = timedelta(seconds=10)
 _HEALTH_WINDOW = timedelta(seconds=3)
 _Entry = TypeVar("_Entry", bound=BaseModel)
+_Kind = Literal["order", "customer", "product"]
 
 
 class _OrderAfter(BaseModel):
@@ -34,6 +36,15 @@ class _Restored(BaseModel):
     order: _OrderAfter
     restore_id: str
     return_id: str
+
+
+class _Exchanged(BaseModel):
+    order: _OrderAfter
+    exchange_id: str
+
+    @property
+    def return_id(self) -> str:
+        return self.exchange_id
 
 
 class _OpenReturns(BaseModel):
@@ -55,7 +66,12 @@ class ShopRecords:
     async def customer(self, customer_id: str) -> Customer | None:
         """The customer with the payment methods on file, or None; raises RecordsUnavailable."""
         found = await self._one("customer", customer_id, f"/customers/{_quoted(customer_id)}")
-        return None if found is None else _understood(Customer, found)
+        return None if found is None else _understood(Customer, _customer(found))
+
+    async def product(self, product_id: str) -> Product | None:
+        """The product with its variants as they are sold now, or None; raises RecordsUnavailable."""
+        found = await self._one("product", product_id, f"/products/{_quoted(product_id)}")
+        return None if found is None else _understood(Product, _product(found))
 
     async def open_returns(self, limit: int) -> list[ReturnRequest]:
         """Up to `limit` return requests that wait for the shop, oldest first; raises RecordsUnavailable."""
@@ -65,7 +81,9 @@ class ShopRecords:
             raise RecordsUnavailable(str(error)) from error
         return _understood(_OpenReturns, reply).requests[:limit]
 
-    async def _one(self, kind: Literal["order", "customer"], wanted: str, path: str) -> dict[str, Any] | None:
+    async def _one(
+        self, kind: Literal["order", "customer", "product"], wanted: str, path: str
+    ) -> dict[str, Any] | None:
         if not wanted.strip():
             return None
         try:
@@ -112,23 +130,14 @@ class ShopConnector:
         """The change as the shop wants it, purely; raises Rejected for any action that is not the shop's."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": receiver_key}
         args = _args_of(record)
-        if isinstance(args, ReturnMade):
-            return Outbound("POST", _path(args.order_id, "restore"), compact({"return_id": args.return_id}), headers)
-        body = {
-            "item_ids": args.item_ids,
-            "payment_method_id": args.payment_method_id,
-            "amount_minor": args.amount.minor,
-            "currency": args.amount.currency,
-            "reason": args.reason,
-        }
-        return Outbound("POST", _path(args.order_id, "return"), compact(body), headers)
+        return Outbound("POST", _path(args.order_id, _verb(args)), compact(_body(args)), headers)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Make the change; raises Rejected, Unreachable or OutcomeUnknown (also for an answer that names none)."""
         verb = outbound.path.rpartition("/")[2]
         reply = await self._wire.send(outbound, timeout=timeout)
         try:
-            made = (_Restored if verb == "restore" else _Answer).model_validate(reply)
+            made = _ANSWERS[verb].model_validate(reply)
         except ValidationError as error:
             raise OutcomeUnknown("The shop's answer names no return. Ask it what happened.") from error
         if outbound.path != _path(made.order.order_id, verb):
@@ -138,11 +147,11 @@ class ShopConnector:
     async def find(self, record: Record, receiver_key: str) -> Reply | None:
         """The change made under this key, None when the shop says there is none; raises Inconclusive."""
         args = _args_of(record)
-        what, kind = ("restore", _Restored) if isinstance(args, ReturnMade) else ("return", _Answer)
+        what = _verb(args)
         unsure = f"The shop cannot say whether it recorded the {what}. Ask again later."
         try:
             reply = await self._wire.ask(f"/{what}s", {"key": receiver_key}, timeout=self.window)
-            made = kind.model_validate(reply)
+            made = _ANSWERS[what].model_validate(reply)
         except NotThere as error:
             if error.code == f"{what}_not_found":
                 return None
@@ -176,6 +185,27 @@ def _order(found: dict[str, Any]) -> dict[str, Any]:
         raise _garbled() from error
 
 
+def _customer(found: dict[str, Any]) -> dict[str, Any]:
+    try:
+        methods = [{**each, "balance": _balance(each)} for each in found["payment_methods"]]
+    except (KeyError, TypeError) as error:
+        raise _garbled() from error
+    return {**found, "payment_methods": methods}
+
+
+def _balance(method: dict[str, Any]) -> Money | None:
+    minor = method.get("balance_minor")
+    return None if minor is None else Money(minor, method.get("currency", ""))
+
+
+def _product(found: dict[str, Any]) -> dict[str, Any]:
+    currency = found.get("currency", "")
+    try:
+        return {**found, "variants": [{**v, "price": Money(v["price_minor"], currency)} for v in found["variants"]]}
+    except (KeyError, TypeError) as error:
+        raise _garbled() from error
+
+
 def _understood(model: type[_Entry], data: Any) -> _Entry:
     try:
         return model.model_validate(data)
@@ -191,10 +221,47 @@ def _path(order_id: str, verb: str) -> str:
     return f"/orders/{_quoted(order_id)}/{verb}"
 
 
-_ARGS: Mapping[str, type[OrderReturn | ReturnMade]] = {"order.update": OrderReturn, "order.restore": ReturnMade}
+_Change = OrderReturn | Exchange | ReturnMade
+_ARGS: Mapping[str, type[_Change]] = {
+    "order.update": OrderReturn,
+    "order.exchange": Exchange,
+    "order.restore": ReturnMade,
+}
+_ANSWERS: Mapping[str, type[_Answer | _Exchanged | _Restored]] = {
+    "return": _Answer,
+    "exchange": _Exchanged,
+    "restore": _Restored,
+}
 
 
-def _args_of(record: Record) -> OrderReturn | ReturnMade:
+def _verb(args: _Change) -> str:
+    match args:
+        case OrderReturn():
+            return "return"
+        case Exchange():
+            return "exchange"
+        case ReturnMade():
+            return "restore"
+
+
+def _body(args: _Change) -> dict[str, Any]:
+    if isinstance(args, ReturnMade):
+        return {"return_id": args.return_id}
+    more: dict[str, Any] = {}
+    money = args.difference if isinstance(args, Exchange) else args.amount
+    if isinstance(args, Exchange):
+        more["new_item_ids"] = args.new_item_ids
+    return {
+        "item_ids": args.item_ids,
+        "payment_method_id": args.payment_method_id,
+        "amount_minor": money.minor,
+        "currency": money.currency,
+        "reason": args.reason,
+        **more,
+    }
+
+
+def _args_of(record: Record) -> _Change:
     model = _ARGS.get(record.action)
     if model is None:
         raise Rejected(f"The shop cannot do {record.action}.", code="not_expressible")

@@ -92,29 +92,6 @@ async def test_a_rejected_undoing_leaves_everything_and_can_be_asked_for_again(
     assert len(await restores_of(company, order_id)) == 1
 
 
-async def test_a_taking_back_that_was_stopped_in_doubt_is_settled_and_not_begun_beside_it(
-    company: Company, orders: Orders
-) -> None:
-    order_id, run_id = await returned(company, orders)
-    await company.control("shop", apply_then_timeout_next=1)
-    first = (await told(company, RITA, f"undo {run_id}", says="newest first")).split("`")[3]
-
-    async def is_restored() -> bool:
-        return len(await restores_of(company, order_id)) == 1
-
-    await company.until(is_restored, "the shop has restored it and not answered")
-    await company.control("shop", down=True)
-    await state_of(company, first, "waiting")
-    await told(company, RITA, f"stop {first}", says="Stopping")
-    await state_of(company, first, "stopped")
-    again = await undone_by(company, RITA, run_id, state="waiting")
-    await company.control("shop", down=False)
-    await state_of(company, again["run_id"], "done")
-    assert len(await restores_of(company, order_id)) == 1
-    intents = [row for row in await rows(company, "ledger") if row["run_id"] == run_id]
-    assert {row["state"] for row in intents if row["action"] == "order.update"} == {"compensated"}
-
-
 async def test_what_is_too_late_or_refused_is_for_a_person_and_may_turn_out_impossible(
     company: Company, orders: Orders
 ) -> None:

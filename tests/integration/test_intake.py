@@ -14,7 +14,7 @@ from actions.action import Catalogue
 from actions.approval import Answer, ApprovalView, Click, Standing
 from actions.killswitch import KillSwitch
 from actions.pause import Trips
-from actions.team import Member, Team
+from actions.team import Member, Team, Teammate
 from bot.delivery import Delivery, Sender
 from bot.desks import ClickDesk, CommandDesk
 from bot.intake import Effect, Intake
@@ -49,6 +49,7 @@ SAMPLE_TEAM = Team(
         "U0RITA": Member(name="Rita", roles=frozenset({"requester"})),
         "U0AMIR": Member(name="Amir", roles=frozenset({"auditor"})),
     },
+    teammates=[Teammate(name="Desk", purpose="Returns.", workflows=["returns"], actions=["*"])],
 )
 RETURNS = Workflow("returns", 1, "takes goods back", "<order>", ("send it back",), build=lambda: None)  # type: ignore
 

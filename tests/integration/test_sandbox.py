@@ -69,15 +69,18 @@ async def test_an_order_is_shown_with_its_lines_and_payments(client):
 
 async def test_a_customer_is_shown_with_the_payment_methods_on_file(client):
     _, shown = await client.get("/shop/customers/dario_dubois_1004")
+    card = {"payment_method_id": "credit_card_1004", "kind": "credit_card", "label": "Mastercard ending 4004"}
+    gift = {"payment_method_id": "gift_card_1004", "kind": "gift_card", "label": "Gift card"}
 
     assert shown["customer"] == {
         "customer_id": "dario_dubois_1004",
         "name": "Dario Dubois",
         "email": "dario.dubois1004@example.com",
         "payment_methods": [
-            {"payment_method_id": "credit_card_1004", "kind": "credit_card", "label": "Mastercard ending 4004"},
-            {"payment_method_id": "gift_card_1004", "kind": "gift_card", "label": "Gift card"},
+            {**card, "balance_minor": None, "currency": "USD"},
+            {**gift, "balance_minor": 2800, "currency": "USD"},
         ],
+        "returns_made": 0,
     }
 
 
@@ -205,7 +208,8 @@ async def test_a_return_that_the_shop_cannot_accept_changes_nothing(client, orde
     refused = await client.give_back(order_id, "key-1", **changes)
 
     assert (refused[0], refused[1]["error"]) == (status, code)
-    assert (await client.get("/shop/log"))[1] == {"sandbox": True, "returns": [], "count": 0, "restores": []}
+    log = (await client.get("/shop/log"))[1]
+    assert log == {"sandbox": True, "returns": [], "count": 0, "restores": [], "exchanges": []}
     assert (await client.give_back(key="key-1"))[0] == 200
 
 

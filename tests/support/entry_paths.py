@@ -133,7 +133,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
-        *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list"),
+        *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),
     # What answers over HTTP: the local workspace's page, and how an installation is.

@@ -87,6 +87,8 @@ async def open_ground(
     """Ground over a migrated database; `outside` says how slow and how late the outside system is."""
     home.mkdir(parents=True, exist_ok=True)
     settle_sample_company(home / "company")
+    team = home / "company" / "team.yml"
+    team.write_text(team.read_text().replace("workflows: [returns]", "workflows: [returns, thrice]"))
     given = {"honours_keys": contract.honours_keys, "delays": 0.0, "late": 1.0, "seed": 1, **outside}
     async with AsyncExitStack() as stack:
         nursery = nursery or await stack.enter_async_context(open_nursery(home))

@@ -21,6 +21,8 @@ def sample(name: str) -> dict[str, Any]:
 
 
 POLICY, TEAM = sample("policy.yml"), sample("team.yml")
+#: What teammates may do is tested on its own: here one does everything.
+TEAM["teammates"] = [{"name": "All", "purpose": "All.", "workflows": ["returns", "price-watch"], "actions": ["*"]}]
 PEOPLE: Mapping[str, Mapping[str, Any]] = TEAM["people"]
 #: Everybody of the sample company, and somebody whom nobody knows.
 EVERYBODY = (*PEOPLE, STRANGER)

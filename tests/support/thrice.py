@@ -124,7 +124,7 @@ async def installed(given: Json) -> AsyncGenerator[Installation]:
         }
     ).model_copy(update={"sandbox_settles": given["settles"]})
     actions.gateway.ASK_AGAIN = timedelta(seconds=1)
-    bot.bootstrap._workflows = lambda _: [THRICE]  # type: ignore[attr-defined]
+    bot.bootstrap._workflows = lambda *_: [THRICE]  # type: ignore[attr-defined]
     bot.bootstrap.Runner = functools.partial(Runner, stalls_allowed=STALLS_ALLOWED)
     _without(given.get("control", ""))
     lay(Traps(given), await open_receiver(given["port"]))

@@ -86,7 +86,7 @@ def test_an_attempt_begins_in_one_place_and_an_effect_is_asked_for_in_one_place(
 
 def test_none_but_the_wiring_knows_a_connector() -> None:
     knowing = {_name(path) for path in FILES if any("actions.connectors" in name for name in _imported(path))}
-    assert {name for name in knowing if not name.startswith(CONNECTORS)} == {"bot/bootstrap.py"}
+    assert {name for name in knowing if not name.startswith(CONNECTORS)} == {"bot/outside.py"}
 
 
 def test_what_decides_and_what_runs_has_no_wire_of_its_own() -> None:

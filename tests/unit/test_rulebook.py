@@ -261,4 +261,4 @@ def test_a_rulebook_without_rules_refunds_nothing():
 def test_the_shops_own_additions_are_told_apart_from_its_written_policy():
     assert BOOK.returns is not None
     added = [name for name in type(BOOK.returns).model_fields if getattr(BOOK.returns, name).source == "shop"]
-    assert added == ["same_item_once", "no_more_than_paid"]
+    assert added == ["same_item_once", "no_more_than_paid", "damaged_evidence", "repeat_refund"]

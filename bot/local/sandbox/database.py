@@ -18,6 +18,11 @@ class SandboxUnusable(CountersignError):
     """The sandbox's files or its port cannot be used."""
 
 
+def database_path(home: Path, system: str) -> Path:
+    """Where the outside system of that name keeps its database under `home`."""
+    return home / "sandbox" / f"{system}.sqlite3"
+
+
 def shop_path(home: Path) -> Path:
     """Where the shop keeps its database under `home`."""
     return home / "sandbox" / "shop.sqlite3"

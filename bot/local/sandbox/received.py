@@ -42,6 +42,19 @@ class ReturnBody(BaseModel):
     reason: Annotated[str, Field(max_length=2000)]
 
 
+class ExchangeBody(BaseModel):
+    """The body of `POST /shop/orders/{order_id}/exchange`; below zero, the amount goes back to the customer."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    item_ids: Annotated[list[_Text], Field(min_length=1, max_length=200)]
+    new_item_ids: Annotated[list[_Text], Field(min_length=1, max_length=200)]
+    payment_method_id: _Text
+    amount_minor: Annotated[int, Field(ge=-_LARGEST_MINOR, le=_LARGEST_MINOR)]
+    currency: _Currency
+    reason: Annotated[str, Field(max_length=2000)]
+
+
 class RestoreBody(BaseModel):
     """The body of `POST /shop/orders/{order_id}/restore`."""
 

@@ -17,6 +17,8 @@ class PaymentMethod:
     payment_method_id: str
     kind: MethodKind
     label: str
+    balance_minor: int | None = None
+    """What a gift card holds."""
 
 
 @dataclass(frozen=True, slots=True)

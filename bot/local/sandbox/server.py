@@ -1,22 +1,32 @@
 """The process that hosts the sandbox's outside systems on loopback."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.local.sandbox.answers import Declined, answer_refusals
+from bot.local.sandbox.competitors import Competitors, CompetitorsStore
 from bot.local.sandbox.database import Lane, SandboxUnusable, open_lane
-from bot.local.sandbox.faults import Faults
+from bot.local.sandbox.faults import Controlled, Faults
+from bot.local.sandbox.hosts import Hosts
+from bot.local.sandbox.hosts_store import HostsStore
+from bot.local.sandbox.mail import MOST_MAIL, Mailbox, Outgoing
+from bot.local.sandbox.mail_store import MailboxStore, OutgoingStore
 from bot.local.sandbox.payments import Payments
 from bot.local.sandbox.payments_store import PaymentsStore
+from bot.local.sandbox.prices import Prices, PricesStore
 from bot.local.sandbox.shop import Shop
 from bot.local.sandbox.shop_store import ShopStore
+from bot.local.sandbox.site import Site
+from bot.local.sandbox.site_store import SiteStore
 from core.clock import Clock
 
 _LOOPBACK = "127.0.0.1"
@@ -50,13 +60,12 @@ class Sandbox:
 async def open_sandbox(options: SandboxOptions) -> AsyncGenerator[Sandbox]:
     """The outside systems, answering until the block ends; raises SandboxUnusable (files, port)."""
     async with AsyncExitStack() as stack:
-        shop = await open_lane(lambda: ShopStore(options.home))
-        stack.push_async_callback(shop.close)
-        payments = await open_lane(lambda: PaymentsStore(options.home))
-        stack.push_async_callback(payments.close)
-        runner = web.AppRunner(
-            _application(shop, payments, options.clock), access_log=None, shutdown_timeout=_DRAIN_SECONDS
-        )
+        root = web.Application(middlewares=[answer_refusals, refuse_strangers], client_max_size=MOST_MAIL)
+        for system in _SYSTEMS:
+            lane = await open_lane(partial(system.open, options.home))
+            stack.push_async_callback(lane.close)
+            _add(root, system, lane, options.clock)
+        runner = web.AppRunner(root, access_log=None, shutdown_timeout=_DRAIN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         yield Sandbox(await _listen(runner, options.port))
@@ -68,18 +77,42 @@ async def serve(options: SandboxOptions) -> None:
         await asyncio.Event().wait()
 
 
-def _application(shop: Lane[ShopStore], payments: Lane[PaymentsStore], clock: Clock) -> web.Application:
-    root = web.Application(middlewares=[answer_refusals, refuse_strangers])
-    shop_faults, payments_faults = Faults(shop, clock), Faults(payments, clock)
-    shop_faults.add_to(root, "/control/shop")
-    payments_faults.add_to(root, "/control/payments")
-    shop_app = web.Application(middlewares=[shop_faults.middleware(), answer_refusals])
-    Shop(shop, clock).add_to(shop_app)
-    root.add_subapp("/shop", shop_app)
-    payments_app = web.Application(middlewares=[payments_faults.middleware(), answer_refusals])
-    Payments(payments, clock).add_to(payments_app)
-    root.add_subapp("/payments", payments_app)
-    return root
+class Interface(Protocol):
+    """The routes of one system."""
+
+    def add_to(self, app: web.Application) -> None:
+        """Put them into `app`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One outside system: where it answers, what it keeps, and its routes over that."""
+
+    name: str
+    open: Callable[[Path], Controlled]
+    interface: Callable[[Any, Clock], Interface]
+
+
+#: What this process plays, each with a database and a log of its own.
+_SYSTEMS = (
+    System("shop", ShopStore, Shop),
+    System("payments", PaymentsStore, Payments),
+    System("mailbox", MailboxStore, Mailbox),
+    System("mail", OutgoingStore, Outgoing),
+    System("site", SiteStore, Site),
+    System("hosts", HostsStore, Hosts),
+    System("competitors", CompetitorsStore, Competitors),
+    System("shop/prices", PricesStore, Prices),
+)
+
+
+def _add(root: web.Application, system: System, lane: Lane[Controlled], clock: Clock) -> None:
+    faults = Faults(lane, clock)
+    faults.add_to(root, f"/control/{system.name}")
+    app = web.Application(middlewares=[faults.middleware(), answer_refusals], client_max_size=MOST_MAIL)
+    system.interface(lane, clock).add_to(app)
+    root.add_subapp(f"/{system.name}", app)
 
 
 async def _listen(runner: web.AppRunner, port: int) -> int:

@@ -7,7 +7,7 @@ from aiohttp import web
 from bot.local.sandbox.answers import Declined, answer
 from bot.local.sandbox.database import Lane
 from bot.local.sandbox.faults import leave_unanswered
-from bot.local.sandbox.received import RestoreBody, ReturnBody, receive
+from bot.local.sandbox.received import ExchangeBody, RestoreBody, ReturnBody, receive
 from bot.local.sandbox.shop_store import ShopStore
 from core.clock import Clock
 
@@ -26,11 +26,13 @@ class Shop:
         app.router.add_get("/orders", self.list_orders)
         app.router.add_get("/orders/{order_id}", self.show_order)
         app.router.add_post("/orders/{order_id}/return", self.record_return)
+        app.router.add_post("/orders/{order_id}/exchange", self.record_exchange)
         app.router.add_post("/orders/{order_id}/restore", self.restore_order)
         app.router.add_get("/customers/{customer_id}", self.show_customer)
         app.router.add_get("/products/{product_id}", self.show_product)
         app.router.add_get("/return-requests", self.list_return_requests)
         app.router.add_get("/returns", self.show_return)
+        app.router.add_get("/exchanges", self.show_exchange)
         app.router.add_get("/restores", self.show_restore)
         app.router.add_get("/log", self.show_log)
 
@@ -81,6 +83,20 @@ class Shop:
             raise Declined(400, "invalid_request", "Name the key: /shop/returns?key=….")
         return answer(await self.lane.run(lambda store: store.return_under(key)))
 
+    async def record_exchange(self, request: web.Request) -> web.Response:
+        """Set a delivered order to "exchange requested"; the same key and body get the same answer."""
+        body, received = await receive(request, ExchangeBody, self.clock.now())
+        order_id = request.match_info["order_id"]
+        made = await self.lane.run(lambda store: store.exchanges.record(order_id, body, received))
+        if made.unanswered:
+            leave_unanswered(request)
+        return answer(made.answer)
+
+    async def show_exchange(self, request: web.Request) -> web.Response:
+        """The exchange made under `key`, as it was answered then, or 404."""
+        key = request.query.get("key", "")
+        return answer(await self.lane.run(lambda store: store.exchanges.under(key)))
+
     async def restore_order(self, request: web.Request) -> web.Response:
         """Take back the return an order is in, as if it had not been asked; same key and body, same answer."""
         body, received = await receive(request, RestoreBody, self.clock.now())
@@ -98,10 +114,12 @@ class Shop:
         return answer(await self.lane.run(lambda store: store.restore_under(key)))
 
     async def show_log(self, _request: web.Request) -> web.Response:
-        """Every return that was applied and every one taken back, oldest first, with the hash of the bytes."""
+        """Every return and exchange that was applied and what was taken back, oldest first, with hashes."""
         returns = await self.lane.run(lambda store: store.log())
         restores = await self.lane.run(lambda store: store.restores())
-        return answer({"returns": returns, "count": len(returns), "restores": restores})
+        exchanges = await self.lane.run(lambda store: store.exchanges.all())
+        logs = {"returns": returns, "restores": restores, "exchanges": exchanges}
+        return answer({**logs, "count": len(returns)})
 
 
 def _limit(request: web.Request) -> int:

@@ -72,6 +72,7 @@ class _MethodEntry(_Shape):
     source: MethodKind
     brand: str | None = None
     last_four: str | None = None
+    balance: _Price | None = None
 
 
 class _UserEntry(_Shape):
@@ -191,10 +192,14 @@ def _customer(place: _Place[_UserEntry]) -> Customer:
         customer_id=place.key,
         name=f"{user.name.first_name} {user.name.last_name}".strip(),
         email=user.email,
-        payment_methods=tuple(
-            PaymentMethod(method.id, method.source, _label(method)) for method in user.payment_methods.values()
-        ),
+        payment_methods=tuple(_method(place, method) for method in user.payment_methods.values()),
     )
+
+
+def _method(place: _Place[_UserEntry], method: _MethodEntry) -> PaymentMethod:
+    balance = method.balance
+    minor = None if balance is None else place.minor(balance, f"payment_methods.{method.id}.balance")
+    return PaymentMethod(method.id, method.source, _label(method), minor)
 
 
 def _label(method: _MethodEntry) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from bot.local.sandbox.answers import Declined, Json
 from bot.local.sandbox.control_store import CONTROL_SCHEMA, ControlStore
 from bot.local.sandbox.database import connect, shop_path, writing
+from bot.local.sandbox.effects import EFFECT_SCHEMA
+from bot.local.sandbox.exchanges import Exchanges
 from bot.local.sandbox.received import Received, RestoreBody, ReturnBody
 from bot.local.sandbox.records import CURRENCY, Order, OrderPayment, PaymentMethod, ShopRecords, Variant
 from core.ids import new_id
@@ -66,8 +68,9 @@ class ShopStore:
     """Everything the sandbox shop knows."""
 
     def __init__(self, home: Path) -> None:
-        self._connection = connect(shop_path(home), _SCHEMA + CONTROL_SCHEMA)
+        self._connection = connect(shop_path(home), _SCHEMA + EFFECT_SCHEMA + CONTROL_SCHEMA)
         self.control = ControlStore(self._connection)
+        self.exchanges = Exchanges(self._connection, self.control, self)
 
     def close(self) -> None:
         """Close the file; nothing acknowledged is lost without it."""
@@ -96,14 +99,19 @@ class ShopStore:
         row = self._connection.execute("SELECT * FROM main.customer WHERE customer_id = ?", (customer_id,)).fetchone()
         if row is None:
             raise Declined(404, "customer_not_found", f"The shop has no customer {customer_id}.")
-        return {**dict(row), "payment_methods": json.loads(row["payment_methods"])}
+        methods = [{**each, "currency": CURRENCY} for each in json.loads(row["payment_methods"])]
+        return {**dict(row), "payment_methods": methods, "returns_made": self._returns_made(customer_id)}
+
+    def _returns_made(self, customer_id: str) -> int:
+        counting = "SELECT count(*) FROM main.purchase WHERE customer_id = ? AND returned IS NOT NULL"
+        return int(self._connection.execute(counting, (customer_id,)).fetchone()[0])
 
     def product(self, product_id: str) -> Json:
         """The product with its variants and their prices; raises Declined (404)."""
         row = self._connection.execute("SELECT * FROM main.product WHERE product_id = ?", (product_id,)).fetchone()
         if row is None:
             raise Declined(404, "product_not_found", f"The shop has no product {product_id}.")
-        return {**dict(row), "variants": json.loads(row["variants"])}
+        return {**dict(row), "variants": json.loads(row["variants"]), "currency": CURRENCY}
 
     def return_requests(self, state: str) -> list[Json]:
         """The customers' return requests in that state, in the order in which they came."""
@@ -249,6 +257,8 @@ class ShopStore:
 
     def _refuse_if_not_in_that_return(self, order: Json, return_id: str) -> None:
         order_id = order["order_id"]
+        if order["status"] == "exchange requested" and order["return"]["exchange_id"] == return_id:
+            return
         row = self._connection.execute(
             "SELECT return_id FROM main.return_log WHERE order_id = ? ORDER BY sequence DESC LIMIT 1", (order_id,)
         ).fetchone()

@@ -47,6 +47,15 @@ def unknown_workflow(said: str, nearest: str | None, names: Sequence[str]) -> st
     return f"There is no workflow “{limits.brief(said, 100)}”.{guess} There are: {known}. Nothing was started."
 
 
+def no_teammate(workflow: str, channels: Sequence[str]) -> str:
+    """Says that nobody of the team runs this workflow here, and where or how it could be."""
+    name = limits.escape(workflow)
+    if channels:
+        places = ", ".join(f"<#{channel}>" for channel in dict.fromkeys(channels))
+        return f"Nobody on the team runs {name} in this channel. Ask in {places}. Nothing was started."
+    return f"No teammate runs {name} yet, so nothing was started. An admin can give it to one in team.yml."
+
+
 def not_understood(workflows: Mapping[str, str]) -> str:
     """Says honestly that a wish was not understood, and what can be asked."""
     return f"I don't know what to do with that, so I did nothing.\n\n{what_i_do(workflows)}"
@@ -239,6 +248,14 @@ def paused(sentence: str) -> str:
     return (
         f"⏸️ {limits.brief(sentence, _MOST_LINE)}. Nothing new begins there; what is under way is finished, approvals "
         "stay open, and what was done can still be taken back. An admin can `resume`."
+    )
+
+
+def tripped(sentence: str) -> str:
+    """Tells that the kill switch has tripped by itself."""
+    return (
+        f"🛑 {limits.brief(sentence, _MOST_LINE)}. Nothing new begins there until an admin says `resume`. Look into it"
+        " first: what is under way is finished, and what was done can still be taken back."
     )
 
 

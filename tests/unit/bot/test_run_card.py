@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.slack.blocks.run_card import FOR_REAL, STOP, payload_card, run_card
+from core.text import visible
 from graphs.rehearsing import pages_of
 from graphs.run import Payload, Run, RunState, StepState, StepView, Waiting
 from tests.support.cards import active_marks, buttons, faults_of, run_with, shown, step_view
@@ -179,7 +180,7 @@ def test_what_does_not_fit_is_cut_with_a_plain_note_and_stands_whole_in_the_thre
     assert faults_of(card) == []
     assert ("the whole stands in the thread" in shown(card)) is (len(body) > 1_000)
     pages = pages_of(run.steps)
-    assert "".join(pages).count(body) == many
+    assert "".join(pages).count(visible(body)) == many
     for page in {0, len(pages) - 1}:
         message = payload_card(run, page)
         assert faults_of(message) == []

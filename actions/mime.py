@@ -1,0 +1,186 @@
+"""Reads a mail's bytes into a Mail, whatever they are: what cannot be read is named, and nothing raises."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from email.errors import HeaderParseError, MessageError
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from email.utils import parseaddr
+from html.parser import HTMLParser
+
+from actions.mailbox import Attachment, Mail
+
+#: Of a larger mail only so many bytes are read.
+MOST_BYTES = 1_000_000
+#: Longer texts are cut: nobody writes that much to a shop, and every letter is shown, kept and paid for.
+MOST_TEXT = 20_000
+_MOST_PARTS = 200
+_MOST_REFERENCES = 50
+_ID = re.compile(r"<[^\s<>]{1,990}>")
+_BREAKS = re.compile(r"\n{3,}")
+# What the parser of a broken mail may raise; the mail is then read as far as it goes.
+_BROKEN = (MessageError, HeaderParseError, ValueError, LookupError, TypeError, AttributeError, IndexError)
+
+
+def read_mail(raw: bytes, *, received_at: datetime, is_verified: bool, size: int | None = None) -> Mail:
+    """The mail in `raw`, of which `raw` may be the beginning of `size` bytes."""
+    whole = size if size is not None else len(raw)
+    problems: list[str] = []
+    if whole > len(raw) or whole > MOST_BYTES:
+        problems.append(f"it has {whole:,} bytes, and only the first {min(len(raw), MOST_BYTES):,} were read")
+    raw = raw[:MOST_BYTES]
+    message = BytesParser(_class=EmailMessage, policy=default).parsebytes(raw)
+    text = _text(message, problems)
+    name, address = _sender(message, problems)
+    return Mail(
+        message_id=_message_id(message, raw),
+        from_address=address,
+        from_name=name,
+        is_verified=is_verified and bool(address),
+        to=_line(message, "To", problems),
+        subject=_line(message, "Subject", problems),
+        received_at=received_at,
+        text=text,
+        attachments=list(_attachments(message, problems)),
+        in_reply_to=next(iter(_ID.findall(_line(message, "In-Reply-To", problems))), None),
+        references=_ID.findall(_line(message, "References", problems))[-_MOST_REFERENCES:],
+        size=whole,
+        problems=list(dict.fromkeys(problems)),
+    )
+
+
+def passes(raw: bytes, server: str) -> bool:
+    """True when `server`, ours, wrote at the top of the mail that it comes from where its sender says (DMARC)."""
+    message = BytesParser(_class=EmailMessage, policy=default).parsebytes(raw[:MOST_BYTES], headersonly=True)
+    # Ours is put above all that came with the mail; one further down is the sender's own word.
+    for field, value in message.raw_items():
+        if field.casefold() == "authentication-results":
+            said = " ".join(str(value).split())
+            return said.split(";")[0].split()[:1] == [server] and re.search(r"\bdmarc=pass\b", said) is not None
+    return False
+
+
+def _line(message: EmailMessage, field: str, problems: list[str]) -> str:
+    try:
+        found = str(message.get(field, ""))
+    except _BROKEN:
+        problems.append(f"its {field} cannot be read")
+        return ""
+    return " ".join(_storable(found).split())
+
+
+def _sender(message: EmailMessage, problems: list[str]) -> tuple[str, str]:
+    senders = [value for field, value in message.raw_items() if field.casefold() == "from"]
+    name, address = parseaddr(_line(message, "From", problems))
+    if len(senders) != 1 or "@" not in address or len(address) > 320:
+        problems.append("it does not say which one address it comes from")
+        return name, ""
+    return name, address.casefold()
+
+
+def _message_id(message: EmailMessage, raw: bytes) -> str:
+    given = [" ".join(str(value).split()) for field, value in message.raw_items() if field.casefold() == "message-id"]
+    if len(given) == 1 and _ID.fullmatch(given[0]) and given[0].isprintable():
+        return given[0]
+    return f"<{hashlib.sha256(raw).hexdigest()[:32]}@no-message-id.invalid>"
+
+
+def _parts(message: EmailMessage, problems: list[str]) -> Iterator[EmailMessage]:
+    for number, part in enumerate(message.walk()):
+        if number == _MOST_PARTS:
+            problems.append(f"it has more than {_MOST_PARTS} parts, and the rest was not read")
+            return
+        if not part.is_multipart():
+            if part.defects:
+                problems.append("its parts are put together wrongly")
+            yield part
+
+
+def _is_attached(part: EmailMessage) -> bool:
+    try:
+        return part.get_content_disposition() == "attachment" or part.get_filename() is not None
+    except _BROKEN:
+        return True
+
+
+def _text(message: EmailMessage, problems: list[str]) -> str:
+    parts = [part for part in _parts(message, problems) if not _is_attached(part)]
+    plain = [part for part in parts if part.get_content_type() == "text/plain"]
+    html = [part for part in parts if part.get_content_type() == "text/html"]
+    found = [_content(part, problems) for part in plain] or [_stripped(_content(part, problems)) for part in html]
+    text = _BREAKS.sub("\n\n", "\n".join(found)).strip()
+    if not text:
+        problems.append("it has no text that can be read")
+    if len(text) > MOST_TEXT:
+        problems.append(f"its text has {len(text):,} letters, and only the first {MOST_TEXT:,} were read")
+    return text[:MOST_TEXT]
+
+
+def _content(part: EmailMessage, problems: list[str]) -> str:
+    try:
+        data = part.get_payload(decode=True)
+        body = data if isinstance(data, bytes) else b""
+    except _BROKEN:
+        problems.append("a part of it cannot be decoded")
+        return ""
+    charset = part.get_content_charset("utf-8")
+    try:
+        return _storable(body.decode(charset))
+    except (LookupError, ValueError):
+        problems.append(f"its text is not in the charset it names ({charset[:40]}), so some letters are lost")
+        return _storable(body.decode("utf-8", "replace"))
+
+
+def _storable(text: str) -> str:
+    """Without what no database stores and no person sees: NUL, and halves of characters."""
+    return text.replace("\0", "").replace("\r\n", "\n").encode("utf-8", "replace").decode("utf-8")
+
+
+def _attachments(message: EmailMessage, problems: list[str]) -> Iterator[Attachment]:
+    for part in _parts(message, problems):
+        if not _is_attached(part):
+            continue
+        try:
+            data = part.get_payload(decode=True)
+            name = part.get_filename() or "without a name"
+        except _BROKEN:
+            problems.append("an attachment cannot be decoded")
+            continue
+        size = len(data) if isinstance(data, bytes) else 0
+        yield Attachment(name=" ".join(_storable(name).split())[:200], type=part.get_content_type(), size=size)
+
+
+class _Words(HTMLParser):
+    """Collects what a reader of an HTML part would see."""
+
+    _HIDDEN = frozenset({"script", "style", "head", "template"})
+    _BLOCKS = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "table", "ul", "ol"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self._depth += tag in self._HIDDEN
+        if tag in self._BLOCKS:
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth = max(0, self._depth - (tag in self._HIDDEN))
+
+    def handle_data(self, data: str) -> None:
+        if not self._depth:
+            self.words.append(data)
+
+
+def _stripped(html: str) -> str:
+    words = _Words()
+    words.feed(html)
+    words.close()
+    lines = "".join(words.words).split("\n")
+    return "\n".join(" ".join(line.split()) for line in lines)
