@@ -21,7 +21,6 @@ def faults_in(context: RunContext, plan: Plan, allowed: Sequence[str]) -> list[F
     around = Around(
         team=rules.team,
         requester=request.requester,
-        workflow=context.run.workflow,
         regions={step.action: context.gateway.region_of(step.action) for step in plan.steps},
         allowed_regions=rules.policy.regions,
     )

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from actions.approval import Answer, Click, Standing
 from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
@@ -24,6 +26,7 @@ from core.metrics import Metrics
 from core.outbox import Conversation
 from graphs.run import ENDED, Request, Run, RunState
 from tests.support.company import ADA, RETURNS, RITA
+from tests.support.sandbox import SandboxClient
 
 TEAM = "T0LOCAL"
 
@@ -122,6 +125,11 @@ class Inside:
         )
         standing = Standing(by, TEAM, is_bot=False, deleted=False, guest=False, stranger=False)
         return await self.installation.approvals.decide(click, standing)
+
+    async def delivered(self) -> list[str]:
+        """Every order of the shop that was delivered, and so may come back."""
+        async with aiohttp.ClientSession() as session:
+            return [each["order_id"] for each in await SandboxClient(session, self.sandbox).orders("delivered")]
 
     async def rows(self, question: str, *values: Any) -> list[dict[str, Any]]:
         """What the database answers."""
