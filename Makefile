@@ -15,15 +15,6 @@ test: install-dev
 	$(BIN)/python -m tests.support.chromium
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# A real model behind the real client; takes a quarter of an hour and more.
-test-model: install-dev .venv-model/.installed
-	COUNTERSIGN_REAL_MODEL=.venv-model/bin/python $(BIN)/pytest -s -p no:randomly tests/model
-
-.venv-model/.installed: tests/model/requirements.txt
-	@$(PYTHON) -m venv .venv-model
-	@.venv-model/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
 test-connectors: install-dev $(VENV)/connectors/.installed
 	COUNTERSIGN_CONNECTORS=full $(BIN)/pytest tests/connectors
 
@@ -31,6 +22,15 @@ $(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connector
 	@$(BIN)/uv venv -q --clear $(VENV)/connectors
 	@$(BIN)/uv pip install -q -p $(VENV)/connectors -r tests/connectors/requirements.txt
 	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
+	@touch $@
+
+# A real model behind the real client; takes a quarter of an hour and more.
+test-model: install-dev .venv-model/.installed
+	COUNTERSIGN_REAL_MODEL=.venv-model/bin/python $(BIN)/pytest -s -p no:randomly tests/model
+
+.venv-model/.installed: tests/model/requirements.txt
+	@$(PYTHON) -m venv .venv-model
+	@.venv-model/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 campaign: install-dev

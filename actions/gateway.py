@@ -29,6 +29,7 @@ from actions.outcome import (
 from actions.pause import UNREADABLE
 from actions.pauses import SwitchUnreadable
 from actions.policy import Decision, Rules, Verdict
+from actions.preview import with_preview
 from actions.wishes import Wishes
 from core.audit import AuditUnwritable
 from core.clock import Clock
@@ -88,6 +89,7 @@ class Gateway:
         wish = self._wishes.make(name, args, step=step, caller=caller, origins=origins, evidence=evidence)
         if isinstance(wish, Declined):
             return await refusals.tell(self._database, caller, step, name, wish)
+        wish = await with_preview(self._database, wish, self._ground)
         for attempt in range(TRIES):
             if attempt:
                 self._metrics.retries.labels("attempt").inc()
@@ -115,6 +117,7 @@ class Gateway:
             judged = await self._judge.judge(conn, wish, holding=False)
         if judged.decision.verdict is Verdict.ALLOW:
             return Agreed()
+        wish = await with_preview(self._database, wish, self._ground)
         async with self._database.transaction() as conn:
             found = await self._admission.take(conn, wish, begin=False)
         return found if isinstance(found, Parked | Declined) else Agreed()

@@ -16,6 +16,7 @@ from actions.source import SourceMissing
 from core.text import visible
 from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
+from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
@@ -64,6 +65,8 @@ class Ended:
 class Walk:
     """What a workflow supplies; everything between is the spine's."""
 
+    # A gather that finds nothing to act on may give {"answer": text} alone: then that is how the run ends, done.
+
     gather: Callable[[str, RunContext], Awaitable[Facts]]
     """Read-only: understand the request and look up trusted records; raises NoPlan."""
     plan: Callable[[Facts, RunContext], Awaitable[Plan]]
@@ -72,12 +75,14 @@ class Walk:
     """What the conversation is told once all steps have ended."""
     actions: tuple[str, ...]
     """The only actions a plan may contain, fixed before any untrusted text is read."""
-    allowed: Callable[[RunContext], Sequence[str]] | None = None
-    """The same, where it depends on the installation's rules and not on the workflow alone."""
     may_be_empty: bool = False
     """True: a plan without steps is a report and no mistake."""
+    allowed: Callable[[RunContext], Sequence[str]] | None = None
+    """The same, where it depends on the installation's rules and not on the workflow alone."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
+    hand_over: Callable[[Facts, RunContext], Awaitable[str]] | None = None
+    """Once all steps are done: hand on what another workflow does, and say so in a sentence; repeats are harmless."""
 
 
 def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
@@ -141,7 +146,7 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
-        return with_more(state, facts=facts)
+        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
 
     return gather
 
@@ -171,11 +176,11 @@ def _verify(walk: Walk) -> Node:
     async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
         is_report = walk.may_be_empty and not plan.steps
-        allowed = walk.allowed(context) if walk.allowed else walk.actions
-        faults = [] if is_report else faults_in(context, plan, allowed)
+        faults = [] if is_report else faults_in(context, plan, walk.allowed(context) if walk.allowed else walk.actions)
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
+        plan = await _with_records(context, lambda: borne_out(plan, context.catalogue, context.ground))
         plan = await asked_as_a_whole(context, plan)
         decisions = await decisions_on(context, plan)
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
@@ -206,7 +211,7 @@ async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     No step of a group begins before all of the group is agreed, so a rejection never finds half of it done.
     """
     context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
-    left = [step for step in _as_far_as_known(plan, state["case"]["results"]) if is_resolved(step)]
+    left = [step for step in await _left(context, plan, state["case"]["results"]) if is_resolved(step)]
     if not left:
         return state
     for step in left:
@@ -222,7 +227,7 @@ async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
-    known = _as_far_as_known(plan, results)
+    known = await _left(context, plan, results)
     step = known[0]
     reason = (
         _missing(plan, results, step)
@@ -248,6 +253,18 @@ async def _passed_over(context: RunContext, plan: Plan, step: Step, reason: str)
         await note_dropped(context, plan, step, own)
         return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
+
+
+async def _left(context: RunContext, plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps that are left; what was filled in since is looked at as the rest was when the plan was verified."""
+    known = _as_far_as_known(plan, results)
+    planned = plan.steps[len(results) :]
+    late = [is_resolved(step) and not is_resolved(before) for before, step in zip(planned, known, strict=True)]
+    if not any(late):
+        return known
+    filled = plan.model_copy(update={"steps": known})
+    looked = await _with_records(context, lambda: borne_out(filled, context.catalogue, context.ground))
+    return [new if is_late else old for old, new, is_late in zip(known, looked.steps, late, strict=True)]
 
 
 def _as_far_as_known(plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Step]:
@@ -321,6 +338,8 @@ def _report(walk: Walk) -> Node:
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
+        if walk.hand_over is not None and _end_state(results) is RunState.DONE:
+            more += [said] if (said := await walk.hand_over(state["case"]["facts"], context)) else []
         text = fitting(
             "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
         )

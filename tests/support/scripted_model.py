@@ -43,7 +43,6 @@ class ScriptedModel:
     """The paths of all other requests: nothing should come here."""
     keys: list[str] = field(default_factory=list[str])
     """The Authorization headers that came."""
-
     think: Callable[[Json], Reply] | None = None
     """Makes the answer to each request from its body, where no script is to be followed."""
 

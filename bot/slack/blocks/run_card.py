@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
-from graphs.rehearsing import pages_of
+from graphs.rehearsing import changes_of, pages_of
 from graphs.run import ENDED, Run, RunState, StepState, StepView
 
 STOP = "run.stop"
@@ -111,7 +111,8 @@ def _payloads(run: Run) -> list[Block]:
     for number, step in found:
         payload = step.payload
         assert payload is not None
-        whole = limits.visible(f"{payload.method} {payload.path}") + "\n" + limits.visible(payload.body)
+        lines = [limits.visible(f"{payload.method} {payload.path}"), limits.visible(payload.body)]
+        whole = "\n".join([*changes_of(payload), *lines])
         shown = limits.clipped(whole, room)
         lead = f"{number}. Would be sent, digest `{limits.escape(payload.digest[:16])}`"
         if shown != whole:
