@@ -18,7 +18,9 @@ from actions.approval import Answer, Click, Standing
 from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
+from bot.sample.mail import seed_mail
 from bot.sample.shop import seed_sample
+from bot.sample.watched import seed_watched
 from bot.settings import Settings
 from core.clock import SystemClock
 from core.ids import RunId, new_id, new_run_id
@@ -181,6 +183,8 @@ def _seeded() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="countersign-shop-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     seed_sample(folder, clock=SystemClock())
+    seed_mail(folder)
+    seed_watched(folder)
     return folder
 
 
