@@ -15,6 +15,7 @@ from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.limits import Limit, check_limits
 from actions.pause import Trips
+from actions.plan_rule import PlanRule
 from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
 from actions.rulebook import Rulebook
@@ -196,6 +197,8 @@ class Policy(BaseModel):
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
+    plans: list[PlanRule] = []
+    """When people are asked about a plan as a whole."""
     regions: list[str] = []
     """Where data may go, in the words of the connectors; anywhere, where none is named."""
     budgets: Budgets = Budgets()

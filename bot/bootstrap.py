@@ -126,7 +126,8 @@ class Installation:
             return None
         thought = await reasoner.classify(text, examples)
         # A model may plan what no workflow is for; rules cannot, and then that is said at once.
-        return thought.value or ("ask" if thought.reasoner == "model" else None)
+        plans = any("ask" in mate.workflows for mate in self.rules().team.teammates)
+        return thought.value or ("ask" if plans and thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
