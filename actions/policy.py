@@ -28,6 +28,7 @@ Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 UNNAMED = "built-in:unnamed"
 UNTRUSTED = "built-in:untrusted"
+UNSEEN = "built-in:unseen-tool"
 NO_POLICY = "built-in:no-policy"
 ERROR = "built-in:error"
 
@@ -294,6 +295,9 @@ def _matches(policy: Policy, considered: Considered) -> list[Match]:
         names = ", ".join(considered.unendorsed)
         reason = f"Text from outside chose this, and no trusted record endorses it ({UNTRUSTED}: {names})."
         found.append(Match(UNTRUSTED, ask, reason, _ADMIN))
+    if considered.is_unseen:
+        reason = f"Nobody has agreed yet to {considered.action} as its server describes it now ({UNSEEN})."
+        found.append(Match(UNSEEN, ask, reason, _ADMIN))
     return found
 
 
