@@ -219,8 +219,9 @@ def _filing(mail: Mail, folder: str) -> Step:
     return Step(key="file", action="mailbox.file", args=args.model_dump(), group="mail", origins=own)
 
 
-async def hand_over(facts: Facts, context: RunContext) -> str:
+async def hand_over(facts: Facts, results: Sequence[tuple[Step, Ended]], context: RunContext) -> str:
     """A return whose order is known is the returns workflow's, in the same thread, once."""
+    del results
     mail = Mail.model_validate(facts["mail"])
     if kind_of(facts).name != RETURN or facts["order"] is None or context.hand_over is None:
         return ""
