@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 LOCKED := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 -q
 
-.PHONY: up test campaign check lock reset install install-dev format screenshots
+.PHONY: up test test-connectors campaign check lock reset install install-dev format screenshots
 
 up: install
 	@$(BIN)/countersign up
@@ -14,6 +14,15 @@ up: install
 test: install-dev
 	$(BIN)/python -m tests.support.chromium
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-connectors: install-dev $(VENV)/connectors/.installed
+	COUNTERSIGN_CONNECTORS=full $(BIN)/pytest tests/connectors
+
+$(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connectors/packages.txt | $(BIN)/uv
+	@$(BIN)/uv venv -q --clear $(VENV)/connectors
+	@$(BIN)/uv pip install -q -p $(VENV)/connectors -r tests/connectors/requirements.txt
+	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
+	@touch $@
 
 campaign: install-dev
 	COUNTERSIGN_CAMPAIGN=full $(BIN)/pytest -m campaign

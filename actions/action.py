@@ -71,7 +71,7 @@ class Action(Generic[Args, Result]):
     result: type[Result]
     handler: Handler[Args, Result]
     amount: str | None
-    """The argument that says how much, where there is one."""
+    """The argument that says how much, or a property of the arguments; None where nothing does."""
     target: str | None
     """The argument that says what is acted on."""
     recipient: str | None
@@ -80,6 +80,8 @@ class Action(Generic[Args, Result]):
     """The argument that says on whose account it is, where it is on one customer's."""
     beneficiary: str | None
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
+    guards: tuple[str, ...] = ()
+    """Arguments that untrusted text must not choose either, where the amount is computed from them."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
@@ -134,7 +136,8 @@ class Action(Generic[Args, Result]):
     @property
     def guarded(self) -> tuple[str, ...]:
         """The arguments that untrusted text must not choose: target, amount, recipient."""
-        return tuple(name for name in (self.target, self.amount, self.recipient) if name is not None)
+        named = (self.target, self.amount, self.recipient, *self.guards)
+        return tuple(name for name in named if name is not None and name in self.args.model_fields)
 
 
 def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by name
@@ -149,16 +152,19 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     recipient: str | None = None,
     customer: str | None = None,
     beneficiary: str | None = None,
+    guards: tuple[str, ...] = (),
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields)
-        others = [each for each in (customer, beneficiary) if each]
-        named = [*declared.guarded, *others, *_named_in(summary)]
+        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields, guards=guards)
+        others = [each for each in (target, recipient, customer, beneficiary) if each]
+        named = [*others, *guards, *_named_in(summary)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
+        if amount is not None and not (amount in args.model_fields or hasattr(args, amount)):
+            missing.append(amount)
         if missing:
             raise ActionInvalid(f"{name} names {', '.join(missing)}, which {args.__name__} does not have.")
         return declared

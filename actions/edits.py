@@ -291,7 +291,7 @@ def _is_authored(wish: Wish, filled: Filled, before: Mapping[str, Any]) -> bool:
     action = wish.action
     if filled.names & {action.target, action.recipient, action.customer, action.beneficiary}:
         return True
-    if action.amount is None or action.amount not in filled.names:
+    if action.amount is None:
         return False
     was, now = action.amount_of(before), action.amount_of(wish.revision.record.args)
     return was is None or now is None or was.currency != now.currency or now > was

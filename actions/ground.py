@@ -1,10 +1,11 @@
 """What an action's own checks may read: trusted records and the rulebook, never what somebody wrote."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actions.records import Records
 from actions.rulebook import Rulebook
+from actions.source import Sources
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Ground:
 
     records: Records
     current: Callable[[], Rulebook]
+    sources: Sources = field(default_factory=Sources)
+    """What else may be read outside, by its port."""
 
     @property
     def rulebook(self) -> Rulebook:

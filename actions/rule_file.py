@@ -18,13 +18,20 @@ Place = tuple[str | int, ...]
 """Where something stands in a file: the keys and positions that lead to it."""
 Content = TypeVar("Content", bound=BaseModel)
 
-_ENTRIES = {"rules": "rule", "limits": "limit", "tests": "test", "people": "person", "teammates": "teammate"}
+_ENTRIES = {
+    "rules": "rule",
+    "limits": "limit",
+    "tests": "test",
+    "people": "person",
+    "teammates": "teammate",
+    "connectors": "connector",
+}
 _SILENT = frozenset({"when", "given", "[key]"})
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class PolicyInvalid(CountersignError):
-    """policy.yml, team.yml or rulebook.yml cannot be used; the message names file, line, reason and remedy."""
+    """A file of the company folder cannot be used; the message names file, line, reason and remedy."""
 
 
 def misplaced(reason: str, *place: str | int) -> PydanticCustomError:
@@ -102,7 +109,7 @@ def read_text(name: str, text: str, model: type[Content]) -> RuleFile[Content]:
         return RuleFile(name, model.model_validate(data), root)
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=lambda detail: _order(root, detail))
-        raise _invalid(name, root, *_explain(first)) from error
+        raise _invalid(name, root, *explain(first)) from error
 
 
 def _parse(name: str, text: str) -> tuple[Any, yaml.Node]:
@@ -159,10 +166,11 @@ def _refuse_repeated_keys(name: str, node: yaml.Node) -> None:
 
 def _order(root: yaml.Node, detail: ErrorDetails) -> tuple[bool, int]:
     # What is missing comes last: a misspelt name is missing under its right name too.
-    return detail["type"] == "missing", _line(root, _explain(detail)[0])
+    return detail["type"] == "missing", _line(root, explain(detail)[0])
 
 
-def _explain(detail: ErrorDetails) -> tuple[Place, str]:
+def explain(detail: ErrorDetails) -> tuple[Place, str]:
+    """Where a mistake is and what to do about it, seen from the model that found it."""
     place, context = detail["loc"], detail.get("ctx", {})
     match detail["type"]:
         case "misplaced":
@@ -226,7 +234,7 @@ def _words(root: yaml.Node, place: Place) -> list[str]:
 
 
 def _label(node: yaml.Node) -> str | None:
-    for key in ("id", "name"):
+    for key in ("id", "name", "kind"):
         child = _child(node, key)
         if isinstance(child, yaml.ScalarNode):
             return child.value

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.containment_rules import ContainmentRules
+from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.swaps import ExchangeOrder, ExchangeRules, ExchangeWish, NewItem, exchanged
 from actions.written import (
@@ -120,6 +122,10 @@ class Rulebook(BaseModel):
     version: Annotated[int, Field(ge=1, strict=True)]
     returns: ReturnRules | None = None
     exchanges: ExchangeRules | None = None
+    prices: PriceRules | None = None
+    """Without it no price is proposed."""
+    containment: ContainmentRules | None = None
+    """Without it no host is proposed for isolation."""
 
     def refund(self, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder | Refusal:
         """What to refund for this wish, or why not; a pure function of the records and the wish."""

@@ -31,6 +31,7 @@ class Metrics:
         self.outbox_sent = self._counter("outbox_sent", "Outbox rows by outcome", "kind", "outcome")
         self.outbox_seconds = self._histogram("outbox_seconds", "From owed to sent", "kind")
         self.model_calls = self._counter("model_calls", "Model calls", "purpose", "model", "outcome")
+        self.model_seconds = self._histogram("model_seconds", "Duration of one model call", "purpose", "model")
         self.model_tokens = self._counter("model_tokens", "Tokens used", "purpose", "model", "direction")
         self.model_cost = self._counter("model_cost_usd", "Cost of model calls in USD", "purpose", "model")
         self.memory_recalls = self._counter("memory_recalls", "Recalls by what came of them", "purpose", "outcome")

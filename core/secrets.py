@@ -1,16 +1,18 @@
-"""Keys that live in files outside the database, and the home of `cryptography`: sealing texts, signing seals."""
+"""Secrets by handle, keys that live in files outside the database, and the home of `cryptography`."""
 
 import base64
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
 
 from core.errors import CountersignError
 
@@ -164,3 +166,79 @@ def signed_text(note: str, verifier_keys: Sequence[str]) -> str | None:
 
 def _key_id(name: str, public: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+
+
+class SecretMissing(CountersignError):
+    """A secret is not where its handle says."""
+
+
+class SecretSource(Protocol):
+    """Gives secrets by name: an environment, a folder of files, a vault."""
+
+    def get(self, name: str) -> SecretStr:
+        """The secret of that name; raises SecretMissing."""
+        ...
+
+
+class EnvironmentSecrets:
+    """Secrets in environment variables."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def get(self, name: str) -> SecretStr:
+        """The variable `name`; raises SecretMissing where it is not set or empty."""
+        value = self._environment.get(name, "")
+        if not value:
+            raise SecretMissing(f"{name} is not set in the environment or .env. Set it.")
+        return SecretStr(value)
+
+
+class FileSecrets:
+    """Secrets in files of one folder, one each, as Docker and Kubernetes mount them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> SecretStr:
+        """What stands in the file `name`, without the newline at its end; raises SecretMissing."""
+        path = self._folder / name
+        try:
+            value = path.read_text("utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SecretMissing(f"{path} cannot be read as a secret. Put the secret there.") from error
+        if not value:
+            raise SecretMissing(f"{path} is empty. Put the secret there.")
+        return SecretStr(value)
+
+
+_HANDLE = re.compile(r"(?:env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|file:(?P<file>[A-Za-z0-9_-][A-Za-z0-9_.-]*))")
+
+
+class Secrets:
+    """Finds a secret by its handle: `env:NAME` or `file:NAME`. Only handles are ever written down."""
+
+    def __init__(self, env: SecretSource, file: SecretSource) -> None:
+        self._sources = {"env": env, "file": file}
+
+    @staticmethod
+    def is_handle(text: str) -> bool:
+        """True for a text that names a secret, which then says nothing of it."""
+        return _HANDLE.fullmatch(text) is not None
+
+    def get(self, handle: str) -> SecretStr:
+        """The secret that `handle` names; raises SecretMissing, which never tells what was written there."""
+        found = _HANDLE.fullmatch(handle)
+        if found is None or found.lastgroup is None:
+            raise SecretMissing("A secret is named by a handle such as env:STRIPE_API_KEY or file:stripe_api_key.")
+        return self._sources[found.lastgroup].get(found[found.lastgroup])
+
+    def present(self, text: str) -> list[str]:
+        """Every secret whose handle stands anywhere in `text`, for the redactor."""
+        values: list[str] = []
+        for found in _HANDLE.finditer(text):
+            try:
+                values.append(self.get(found[0]).get_secret_value())
+            except SecretMissing:
+                continue
+        return values

@@ -15,6 +15,7 @@ from actions.source import Sources
 from core.db import Database
 from core.ids import IntentId
 from graphs.dialogue import Dialogue, Said, subject_of
+from graphs.guarding import RunBudget
 from graphs.handing_over import HandOver
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
@@ -37,6 +38,8 @@ class RunContext:
     rules: Rules
     records: Records
     reasoner: Reasoner
+    budget: RunBudget | None = None
+    """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
     hand_over: HandOver | None = None
@@ -145,7 +148,7 @@ class RunContext:
                 plan.summary,
                 predicted=predicted,
                 reasoned_by=reasoned_by,
-                sandbox=self.gateway.only_pretends(step.action for step in plan.steps),
+                sandbox=bool(plan.steps) and self.gateway.only_pretends(step.action for step in plan.steps),
             )
             await tell_plan(conn, run, steps, plan, rules_version=self.rules.version)
 

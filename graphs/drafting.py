@@ -65,7 +65,9 @@ class Draft(BaseModel):
     title: str
     body: str
     by: str
-    """Who wrote it: a model by its name, or a person by their id."""
+    """Who wrote it: a model, or a person, by name."""
+    is_a_persons: bool = False
+    """True where a person wrote it: no model writes over it."""
 
     @property
     def whole(self) -> str:
@@ -108,14 +110,18 @@ def _listed(value: str) -> list[str]:
     return [part for part in _LISTED.split(value) if part]
 
 
-def read_draft(text: str, *, title: str, by: str) -> Draft | None:
+def read_draft(text: str, *, title: str, by: str, is_a_persons: bool = False) -> Draft | None:
     """The draft in this text, whose first heading is its title; None where there is nothing to read."""
     text = re.sub(r"^\s*text:\s*", "", text, flags=re.IGNORECASE).strip()
     heading = re.match(r"#\s+(.+)\n*", text)
     body = text[heading.end() :].strip() if heading else text
     named = heading.group(1).strip() if heading else title or " ".join(text.split()[:8])
     printable = "".join(letter for letter in named if letter.isprintable()).strip(" #*")
-    return Draft(title=printable[:200] or "Untitled", body=body[:60_000], by=by) if body else None
+    return (
+        Draft(title=printable[:200] or "Untitled", body=body[:60_000], by=by, is_a_persons=is_a_persons)
+        if body
+        else None
+    )
 
 
 def is_text(said: str, *, has_draft: bool) -> bool:

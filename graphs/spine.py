@@ -12,6 +12,9 @@ from actions.intent import TrustLabel
 from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
+from actions.source import SourceMissing
+from core.text import visible
+from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.rehearsing import show_payloads, show_rehearsed, told
@@ -53,6 +56,8 @@ class Walk:
     """What the conversation is told once all steps have ended."""
     actions: tuple[str, ...]
     """The only actions a plan may contain, fixed before any untrusted text is read."""
+    may_be_empty: bool = False
+    """True: a plan without steps is a report and no mistake."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
     hand_over: Callable[[Facts, Sequence[tuple[Step, Ended]], RunContext], Awaitable[str]] | None = None
@@ -79,17 +84,25 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
         graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
     graph.add_edge(START, "gather")
     first = "plan" if walk.rounds is None else "make"
-    for before, after in (("gather", first), ("plan", "verify"), ("verify", "agree")):
+    for before, after in (("gather", first), ("plan", "verify")):
         graph.add_conditional_edges(before, has_ended, {True: "learn", False: after})
     if walk.rounds is not None:
         graph.add_conditional_edges("make", has_ended, {True: "learn", False: "show"})
         graph.add_edge("show", "hear")
         graph.add_conditional_edges("hear", heard, {"ended": "learn", "agreed": "plan", "again": "make"})
+    graph.add_conditional_edges("verify", _after_verify, {each: each for each in ("learn", "agree", "report")})
     graph.add_edge("agree", "execute")
     graph.add_conditional_edges("execute", _has_steps_left, {True: "agree", False: "report"})
     graph.add_edge("report", "learn")
     graph.add_edge("learn", END)
     return graph
+
+
+def _after_verify(state: Walked) -> str:
+    """A plan without steps changes nothing outside: it is reported at once."""
+    if has_ended(state):
+        return "learn"
+    return "agree" if _has_steps_left(state) else "report"
 
 
 def _has_steps_left(state: Walked) -> bool:
@@ -101,7 +114,7 @@ def _gather(walk: Walk) -> Node:
         context = runtime.context
         try:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return no_plan(state, error)
         return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
 
@@ -122,7 +135,7 @@ def _plan(walk: Walk) -> Node:
         context = runtime.context
         try:
             made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
-        except NoPlan as error:
+        except (NoPlan, SourceMissing) as error:
             return no_plan(state, error)
         return with_more(state, plan=made.model_dump(mode="json"))
 
@@ -132,7 +145,8 @@ def _plan(walk: Walk) -> Node:
 def _verify(walk: Walk) -> Node:
     async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
-        faults = faults_of(plan, context.catalogue, walk.actions)
+        is_report = walk.may_be_empty and not plan.steps
+        faults = [] if is_report else faults_of(plan, context.catalogue, walk.actions)
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
@@ -150,6 +164,9 @@ def _verify(walk: Walk) -> Node:
             decision = decisions[denied[0].key]
             reasons = " ".join(decision.reasons)
             return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        too_much = await plan_is_allowed(context, len(plan.steps))
+        if too_much:
+            return ended(state, RunState.REFUSED, f"The plan was not begun. {too_much}")
         return with_more(state, plan=plan.model_dump(mode="json"), results=[])
 
     return verify
@@ -193,7 +210,11 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
     step = plan.steps[len(results)]
-    reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
+    reason = (
+        _broken(plan, results, step)
+        or await _declined_beside(context, plan.steps[len(results) :], step)
+        or await action_is_allowed(context, step.key)
+    )
     outcome = None if reason else await context.act(step)
     ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):
@@ -207,7 +228,7 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
     own = await context.consent(step)
     if isinstance(own, Declined):
-        return Ended(StepState.REFUSED, own.text, {})
+        return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
 
 
@@ -233,11 +254,11 @@ async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step
 def _ended_by(outcome: Done | Declined | Failed | Rehearsed) -> Ended:
     match outcome:
         case Done(result, text, changed):
-            return Ended(StepState.DONE, text, dict(result), changed)
+            return Ended(StepState.DONE, visible(text), dict(result), visible(changed))
         case Declined(_, text):
-            return Ended(StepState.REFUSED, text, {})
+            return Ended(StepState.REFUSED, visible(text), {})
         case Failed(text):
-            return Ended(StepState.FAILED, text, {})
+            return Ended(StepState.FAILED, visible(text), {})
         case Rehearsed(text):
             return Ended(StepState.REHEARSED, text, {})
 
@@ -253,13 +274,15 @@ def _report(walk: Walk) -> Node:
             await show_payloads(context.database, context.run)
             # Told as the run ends: nothing of a dry run goes through the gateway.
             lines = [(_summary(context, step), found.state, found.text) for step, found in results]
-            return ended(state, _end_state(results), fitting("\n".join([told(lines), *plan.notes])))
+            return ended(state, _end_state(results), fitting("\n".join([told(lines), *map(visible, plan.notes)])))
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
         if walk.hand_over is not None and _end_state(results) is RunState.DONE:
             more += [said] if (said := await walk.hand_over(state["case"]["facts"], results, context)) else []
-        text = fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes, *more]))
+        text = fitting(
+            "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
+        )
         await context.act(report_of(context, text))
         return with_more(ended(state, _end_state(results), text), told=True, undo=back)
 
@@ -283,7 +306,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
     states = {ended.state for _, ended in results}
     if StepState.FAILED in states:
         return RunState.FAILED
-    return RunState.DONE if states & _HAPPENS else RunState.REFUSED
+    return RunState.DONE if states & _HAPPENS or not states else RunState.REFUSED
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:

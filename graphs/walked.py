@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from langgraph.runtime import Runtime
 
+from actions.source import SourceMissing
 from graphs.context import RunContext
 from graphs.plan import NoPlan
 from graphs.run import RunState
@@ -34,7 +35,7 @@ def ended(state: Walked, how: RunState, text: str) -> Walked:
     return with_more(state, ended={"state": how, "text": text})
 
 
-def no_plan(state: Walked, error: NoPlan) -> Walked:
+def no_plan(state: Walked, error: NoPlan | SourceMissing) -> Walked:
     """The state of a walk that found nothing it may or can do."""
     return ended(state, RunState.REFUSED, str(error))
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langgraph.graph import StateGraph
+if TYPE_CHECKING:
+    from langgraph.graph import StateGraph
+
+from actions.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,11 @@ class Workflow:
     """How a person asks for it, after the workflow's name."""
     examples: tuple[str, ...]
     """Sentences that mean this workflow, for `ask`."""
-    build: Callable[[], StateGraph[Any, Any, Any, Any]]
+    build: "Callable[[], StateGraph[Any, Any, Any, Any]]"
     offered: bool = True
     """False for one that people reach by a verb of its own, and no schedule starts."""
+    budget: Budget | None = None
+    """Of each run; what is usual where nothing is declared."""
     needs: frozenset[str] = frozenset()
     """The connectors without which it could only fail; where one is missing it is not offered."""
 

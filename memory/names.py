@@ -61,6 +61,14 @@ def _only_a_word(name: str, before: str) -> bool:
 _CALLED = re.compile(r"[^\W\d_][\w.-]*")
 
 
+_CHANNEL = re.compile(r"<#([CG][A-Z0-9]+)(?:\|[^>]*)?>|(?<!\w)#([\w-]+)")
+
+
+def channels_meant(text: str) -> frozenset[str]:
+    """The channels named in this question, by id or by title."""
+    return frozenset(by_id or title.lower() for by_id, title in _CHANNEL.findall(text))
+
+
 def possible_names(text: str) -> list[str]:
     """Everything in this question that somebody could be called: up to three words that begin with a capital."""
     words = [word.rstrip(".-") for word in _CALLED.findall(_MENTION.sub(" ", text))][:_MOST_WORDS]

@@ -8,7 +8,7 @@ from datetime import datetime
 from core.trust import TrustLabel
 from memory.item import ItemId, ScopeId, Tier
 
-#: How much each clue counts. The first five as measured on public data (decision 0031); the last is our own.
+#: How much each clue counts. The first five as measured on public data (decision 0031); the last two are our own.
 WEIGHTS: Mapping[str, float] = {
     "words": 0.4,
     "meaning": 0.8,
@@ -16,6 +16,7 @@ WEIGHTS: Mapping[str, float] = {
     "conversation": 0.4,
     "conversation meaning": 0.2,
     "person": 0.4,
+    "channel": 0.4,
 }
 
 #: So many of ten may come from one author whom nobody here vouches for.
@@ -52,8 +53,12 @@ class Ranked:
     why: Mapping[str, float]
 
 
-def rank(candidates: Sequence[Candidate], people: frozenset[str] = frozenset()) -> list[Ranked]:
-    """The candidates, best first; `people` are those named in the question."""
+def rank(
+    candidates: Sequence[Candidate],
+    people: frozenset[str] = frozenset(),
+    channels: frozenset[ScopeId] = frozenset(),
+) -> list[Ranked]:
+    """The candidates, best first; `people` and `channels` are those named in the question."""
     if not candidates:
         return []
     talk = _conversation_meaning(candidates)
@@ -64,6 +69,7 @@ def rank(candidates: Sequence[Candidate], people: frozenset[str] = frozenset()) 
         "conversation": [each.conversation if each.conversation_id else None for each in candidates],
         "conversation meaning": [talk.get(each.conversation_id) for each in candidates],
         "person": [_about(each, people) for each in candidates],
+        "channel": [float(each.scope_id in channels) for each in candidates],
     }
     scaled = {name: _scaled(values) for name, values in clues.items()}
     ranked = [

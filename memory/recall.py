@@ -13,7 +13,7 @@ from core.subjects import Vault
 from memory.embedder import Embedder, EmbedderAway, Vector
 from memory.hot import Hot
 from memory.item import ItemId, MemoryItem, Scope, ScopeId, ScopeKind
-from memory.names import Meant, possible_names, who_is_meant
+from memory.names import Meant, channels_meant, possible_names, who_is_meant
 from memory.ranking import Ranked, rank, within_cap
 from memory.reading import Reading
 from memory.search import Looked, candidates, latest
@@ -85,6 +85,8 @@ class Visible:
     scopes: Sequence[ScopeId]
     versions: Sequence[tuple[int, int]]
     items: int
+    named: frozenset[ScopeId]
+    """Those of them that the question names."""
 
 
 class Recall:
@@ -156,7 +158,7 @@ class Recall:
             model_id=model_id,
             at=asked.at,
         )
-        hits = await _best(conn, looked, asked.most, meant.people)
+        hits = await _best(conn, looked, asked.most, meant.people, visible.named)
         await self._hot.keep_answer(
             visible.versions, *whole, found=[[hit.item_id, hit.score, dict(hit.why)] for hit in hits]
         )
@@ -224,7 +226,7 @@ def _repeats_last(found: Iterable[Recalled]) -> list[Recalled]:
 async def visible_to(conn: Connection, asked: Asked) -> Visible:
     """Where may be looked: what the asker may see now, and nothing that fewer may see than will read the answer."""
     cursor = await conn.execute(
-        "select scope_id, version, kind, name, items from memory.visible_to(%s, %s, %s) order by scope_id",
+        "select scope_id, version, kind, name, title, items from memory.visible_to(%s, %s, %s) order by scope_id",
         (asked.workspace, asked.asker, asked.is_guest),
     )
     rows = [
@@ -232,10 +234,12 @@ async def visible_to(conn: Connection, asked: Asked) -> Visible:
         for row in await cursor.fetchall()
         if may_show(Scope(asked.workspace, ScopeKind(row["kind"]), row["name"]), asked.place)
     ]
+    named = channels_meant(asked.text)
     return Visible(
         [ScopeId(row["scope_id"]) for row in rows],
         [(row["scope_id"], row["version"]) for row in rows],
         sum(row["items"] for row in rows),
+        frozenset(ScopeId(row["scope_id"]) for row in rows if named & {row["name"], row["title"].lower()}),
     )
 
 
@@ -246,8 +250,10 @@ def may_show(scope: Scope, place: Scope | None) -> bool:
     return scope.kind in (ScopeKind.CHANNEL, ScopeKind.WORKSPACE)
 
 
-async def _best(conn: Connection, looked: Looked, most: int, people: frozenset[str]) -> list[Hit]:
-    ranked = rank(await candidates(conn, looked), people)
+async def _best(
+    conn: Connection, looked: Looked, most: int, people: frozenset[str], channels: frozenset[ScopeId]
+) -> list[Hit]:
+    ranked = rank(await candidates(conn, looked), people, channels)
     if len(ranked) < most + _SPARE:
         # Nothing better is there, and an answer that is asked for is filled.
         more = await latest(conn, looked, besides=[each.candidate.item_id for each in ranked], most=most)

@@ -74,6 +74,10 @@ class Store:
         assert row is not None
         return ScopeId(row["scope_id"])
 
+    async def set_title(self, conn: Connection, scope: ScopeId, title: str) -> None:
+        """What people call this channel from now on."""
+        await conn.execute("update memory.scope set title = %s where scope_id = %s", (title, scope))
+
     async def set_members(self, conn: Connection, scope: ScopeId, people: Iterable[str]) -> None:
         """These and nobody else are members of the scope from now on."""
         named = sorted(set(people))

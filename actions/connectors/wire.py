@@ -1,8 +1,10 @@
 """HTTP to an outside system, where every failure says whether anything may have happened."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, cast
 
 from aiohttp import (
@@ -12,11 +14,23 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
+    DummyCookieJar,
 )
 from yarl import URL
 
 from actions.connector import Contested, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
 from core.errors import CountersignError
+from core.text import quoted
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+#: Whoever asks for more is asked again all the same: they may have meant something else.
+_LONGEST_WAIT = timedelta(hours=1)
+
+Explain = Callable[[Mapping[str, Any]], tuple[str, str]]
+"""From a refusal's body to the receiver's own code for it and its words, each empty where it says none."""
+
+Judged = Callable[[int, Mapping[str, str], Mapping[str, Any]], CountersignError | None]
+"""What a receiver means by a status, its headers and body, where HTTP alone does not say."""
 
 
 class NoAnswer(CountersignError):
@@ -34,10 +48,23 @@ class NotThere(CountersignError):
 class Wire:
     """The HTTP interface of one outside system at `base_url`, over a session that somebody else opens and closes."""
 
-    def __init__(self, name: str, session: ClientSession, base_url: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: ClientSession,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        explain: Explain | None = None,
+        judge: Judged | None = None,
+    ) -> None:
+        """`headers` go with every call and into no record: the place of a secret."""
         self._name = name
         self._session = session
         self._base_url = base_url.rstrip("/")
+        self._headers = dict(headers or {})
+        self._explain = explain or _plain
+        self._judge = judge
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Send exactly these bytes once, without following redirects.
@@ -49,7 +76,7 @@ class Wire:
                 outbound.method,
                 self._url(outbound.path),
                 data=outbound.body,
-                headers=outbound.headers,
+                headers={**outbound.headers, **self._headers},
                 timeout=_within(timeout),
                 allow_redirects=False,
             ) as response:
@@ -69,6 +96,7 @@ class Wire:
             async with self._session.get(
                 self._url(path),
                 params=query or None,
+                headers=self._headers,
                 timeout=_within(timeout),
                 allow_redirects=False,
             ) as response:
@@ -76,8 +104,9 @@ class Wire:
         except (ClientError, OSError) as error:  # TimeoutError is an OSError
             what = str(error) or "no answer in time"
             raise NoAnswer(f"{self._name} does not answer ({what}). Try again in a moment.") from error
-        if response.status == 404 and body is not None and isinstance(body.get("error"), str):
-            raise NotThere(f"{self._name} does not have it ({_why(body)}).", code=body["error"])
+        code, why = self._explain(body or {})
+        if response.status == 404 and code:
+            raise NotThere(f"{self._name} does not have it ({why}).", code=code)
         if response.status != 200 or body is None:
             raise NoAnswer(f"{self._name} gave no usable answer (HTTP {response.status}). Try again in a moment.")
         return body
@@ -97,11 +126,15 @@ class Wire:
         body = _object(await response.read())
         if 200 <= response.status < 300 and body is not None:
             return body
+        judged = self._judge and self._judge(response.status, response.headers, body or {})
+        if judged:
+            raise judged
         if response.status == 429:
-            raise Unreachable(f"{self._name} asks to be called less often; nothing happened. It is tried again.")
+            text = f"{self._name} asks to be called less often; nothing happened. It is tried again."
+            raise Unreachable(text, wait=_wait_of(response.headers))
         if response.status == 409:
             # It may well be our own earlier call that it knows of: that is no proof that nothing happened.
-            why = _why(body or {}) or "HTTP 409"
+            why = self._explain(body or {})[1] or "HTTP 409"
             raise Contested(f"{self._name} says this conflicts with what it has: {why} Ask it what happened.")
         # 408: the other side gave up on reading; it does not say how far it had come.
         if 400 <= response.status < 500 and response.status != 408:
@@ -111,9 +144,27 @@ class Wire:
         )
 
     def _reject(self, status: int, body: Mapping[str, Any] | None) -> NoReturn:
-        code = body.get("error") if body else None
-        code = code if isinstance(code, str) else f"http_{status}"
-        raise Rejected(f"{self._name} refused: {_why(body or {}) or code}", code=code)
+        code, why = self._explain(body or {})
+        code = code or f"http_{status}"
+        raise Rejected(f"{self._name} refused: {why or code}", code=code)
+
+
+async def own_session(stack: AsyncExitStack) -> ClientSession:
+    """A session for one connector alone, which keeps no cookie and takes no proxy from the environment."""
+    return await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar(), trust_env=False))
+
+
+def _wait_of(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the other side asks us to wait, in seconds or until a time by its own clock; None where it does not."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdecimal():
+        wait = timedelta(seconds=int(said[:9]))
+    else:
+        try:
+            wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
 def compact(body: Mapping[str, Any]) -> bytes:
@@ -134,5 +185,6 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
 
-def _why(body: Mapping[str, Any]) -> str:
-    return str(body.get("message") or body.get("error") or "")
+def _plain(body: Mapping[str, Any]) -> tuple[str, str]:
+    code = body.get("error")
+    return code if isinstance(code, str) else "", quoted(str(body.get("message") or code or ""))

@@ -5,6 +5,7 @@ from typing import Any
 
 from actions.catalogue.post_publish import Post, Published
 from actions.intent import TrustLabel
+from core.text import quoted, visible
 from graphs import briefs
 from graphs.context import RunContext
 from graphs.dialogue import Said
@@ -23,7 +24,6 @@ from graphs.drafting import (
     with_rules,
 )
 from graphs.plan import NoPlan, Plan, Step
-from graphs.quoting import literal, quoted
 from graphs.rounds import Rounds
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
@@ -131,10 +131,9 @@ def show(facts: Facts) -> str:
     if facts["draft"] is None:
         return "\n".join([*told, _NEEDS, *_assembled(facts, brief), "Paste the text here and I go on from there."])
     draft = Draft.model_validate(facts["draft"])
-    text = literal(draft.whole)
+    text = "\n".join(map(visible, draft.whole.split("\n")))
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… (the approval will show all of it)"
-    by = draft.by if _is_a_persons(facts) else quoted(draft.by, 80)
-    return "\n".join([f"Draft {facts['round']} by {by}:", cut, "", *told, *_kept(facts), _ASK])
+    return "\n".join([f"Draft {facts['round']} by {quoted(draft.by, 80)}:", cut, "", *told, *_kept(facts), _ASK])
 
 
 _ASK = (
@@ -165,7 +164,7 @@ async def weigh(facts: Facts, said: Sequence[Said], context: RunContext) -> Fact
     facts = {**facts, "told": [], "pasted": False}
     for each in said:
         if drops(each.text):
-            raise NoPlan(f"Dropped, as <@{each.person}> said. Nothing was published.")
+            raise NoPlan(f"Dropped, as {context.rules.team.name_of(each.person)} said. Nothing was published.")
         facts = await _weighed(facts, each, context)
     return facts
 
@@ -176,10 +175,10 @@ async def _weighed(facts: Facts, said: Said, context: RunContext) -> Facts:
         return {**facts, "brief": read_brief(f"{brief.text}\n{said.text}").model_dump()}
     wants, anyway = agrees(said.text)
     if wants:
-        return _agreed(facts, said, anyway=anyway)
+        return _agreed(facts, context.rules.team.name_of(said.person), anyway=anyway)
     facts = {**facts, "agreed": False}
     if is_text(said.text, has_draft=facts["draft"] is not None):
-        draft = read_draft(said.text, title=brief.title, by=f"<@{said.person}>")
+        draft = read_draft(said.text, title=brief.title, by=context.rules.team.name_of(said.person), is_a_persons=True)
         if draft is not None:
             return {**facts, "draft": draft.model_dump(), "pasted": True}
     rules, here = rules_in(said.text)
@@ -197,17 +196,17 @@ async def _weighed(facts: Facts, said: Said, context: RunContext) -> Facts:
 
 
 def _is_a_persons(facts: Facts) -> bool:
-    return facts["draft"] is not None and facts["draft"]["by"].startswith("<@")
+    return facts["draft"] is not None and facts["draft"]["is_a_persons"]
 
 
-def _agreed(facts: Facts, said: Said, *, anyway: bool) -> Facts:
+def _agreed(facts: Facts, person: str, *, anyway: bool) -> Facts:
     if facts["draft"] is None:
         return {**facts, "told": [*facts["told"], "There is no text yet, so nothing can be published."]}
     broken = facts.get("broken", [])
     if broken and not anyway:
         told = f"It still breaks {len(broken)} rules. Say what to change, or `publish anyway`."
         return {**facts, "pasted": True, "told": [*facts["told"], told]}
-    return {**facts, "agreed": True, "agreed_by": said.person}
+    return {**facts, "agreed": True, "agreed_by": person}
 
 
 async def plan(facts: Facts, context: RunContext) -> Plan:
@@ -216,9 +215,9 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
     if facts["draft"] is None:
         raise NoPlan(f"{_NEEDS} Run it without --dry and paste the text in its thread.")
     draft = Draft.model_validate(facts["draft"])
-    summary = quoted(" ".join(draft.body.lstrip("# ").split()), 200).replace("&amp;", "&")
+    summary = quoted(" ".join(draft.body.lstrip("# ").split()), 200)
     post = Post(slug=draft.slug, title=draft.title, body=draft.body, tags=brief.tags, summary=summary)
-    by = f"<@{facts['agreed_by']}> agreed to draft {facts['round']}" if facts.get("agreed_by") else "the draft's title"
+    by = f"{facts['agreed_by']} agreed to draft {facts['round']}" if facts.get("agreed_by") else "the draft's title"
     step = Step(
         key="publish",
         action="post.publish",

@@ -17,6 +17,7 @@ create table memory.scope (
   workspace text not null,
   kind text not null check (kind in ('person', 'private', 'channel', 'workspace')),
   name text not null default '',
+  title text not null default '',
   learns boolean not null default false,
   members_at timestamptz,
   removed_at timestamptz,
@@ -27,6 +28,7 @@ create table memory.scope (
   unique (workspace, kind, name),
   check ((kind = 'workspace') = (name = ''))
 );
+comment on column memory.scope.title is 'what people call the channel';
 comment on column memory.scope.learns is 'somebody has said that the team may remember what is said there';
 comment on column memory.scope.members_at is 'when its members were last known; a private scope without it shows nobody anything';
 comment on column memory.scope.version is 'rises with everything that changes what is found there';

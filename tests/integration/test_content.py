@@ -63,7 +63,7 @@ async def test_without_a_model_it_says_so_gathers_what_a_writer_needs_and_goes_o
     assert "A person or a model must write this" in asked
     assert "wash it by hand · oil it once a month · dry it upright" in asked
     pasted = await _round(office, run, TEXT)
-    assert "Draft 2 by <@U0RITA>" in pasted
+    assert "Draft 2 by Rita:" in pasted
     shaped = await _round(office, run, "only here: say use instead of leverage\nonly here: no exclamation marks")
     assert "We use plain food oil" in shaped
     assert "once a month." in shaped
@@ -114,7 +114,7 @@ async def test_three_rounds_of_feedback_shape_the_next_draft_and_the_next_brief(
     url = postgres_server.make(name, template=installation_template)
     rules = [StyleRule(text=said, check=read_rule(said).model_dump(mode="json")) for said in FEEDBACK]
     async with open_scripted_model() as model:
-        model.react = written
+        model.think = written
         told = {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_API_KEY": "key"}
         async with open_office(tmp_path / "office", url, settings=told) as office:
             run = await _begun(office, BRIEF)

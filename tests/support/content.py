@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from tests.support.scripted_model import Reply
+from tests.support.scripted_model import Reply, fields_of
 
 BRIEF = (
     "Title: Caring for a wooden board\nAudience: home cooks\n"
@@ -33,5 +33,4 @@ def written(asked: dict[str, Any]) -> Reply:
             " open the joints and leave you with a board that has no flat side left to cut on.",
             "Wash it by hand. Hot water swells the fibres.",
         )
-    fields = asked["tools"][0]["function"]["parameters"]["properties"]
-    return Reply(arguments={name: text for name in fields})
+    return Reply(arguments=dict.fromkeys(fields_of(asked), text))

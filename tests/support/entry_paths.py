@@ -58,7 +58,7 @@ PATHS: dict[str, Row] = {
     **_rows(
         _PRESSED,
         "nothing",
-        *("verb status", "verb approvals", "verb help", "verb autonomy", "verb why"),
+        *("verb status", "verb approvals", "verb help", "verb autonomy", "verb why", "verb cost"),
     ),
     **_rows(_UNDONE, "run", "verb undo"),
     # A dry run goes through the gateway as well, and comes to nothing.
@@ -122,6 +122,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
+        "round model_calls.give_up_lost",
     ),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
@@ -130,6 +131,7 @@ PATHS: dict[str, Row] = {
     **_rows(
         _LISTED,
         "nothing",
+        *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),

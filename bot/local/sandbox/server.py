@@ -13,12 +13,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.local.sandbox.answers import Declined, answer_refusals
+from bot.local.sandbox.competitors import Competitors, CompetitorsStore
 from bot.local.sandbox.database import Lane, SandboxUnusable, open_lane
 from bot.local.sandbox.faults import Controlled, Faults
+from bot.local.sandbox.hosts import Hosts
+from bot.local.sandbox.hosts_store import HostsStore
 from bot.local.sandbox.mail import MOST_MAIL, Mailbox, Outgoing
 from bot.local.sandbox.mail_store import MailboxStore, OutgoingStore
 from bot.local.sandbox.payments import Payments
 from bot.local.sandbox.payments_store import PaymentsStore
+from bot.local.sandbox.prices import Prices, PricesStore
 from bot.local.sandbox.shop import Shop
 from bot.local.sandbox.shop_store import ShopStore
 from bot.local.sandbox.site import Site
@@ -97,6 +101,9 @@ _SYSTEMS = (
     System("mailbox", MailboxStore, Mailbox),
     System("mail", OutgoingStore, Outgoing),
     System("site", SiteStore, Site),
+    System("hosts", HostsStore, Hosts),
+    System("competitors", CompetitorsStore, Competitors),
+    System("shop/prices", PricesStore, Prices),
 )
 
 

@@ -1,0 +1,82 @@
+"""price.update: changes what one item costs in the shop, from the very price that was looked at."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actions.action import Call, Effect, action
+from core.money import Money
+
+_Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class PriceChange(BaseModel):
+    """One new price for one item; the shop refuses it where the item is not at `version` any more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item_id: _Id
+    price: Money
+    was: Money
+    version: Annotated[int, Field(ge=0)]
+    """The version of the item's price that `was` was read at."""
+
+    @property
+    def change(self) -> Money:
+        """By how much the price moves, up or down."""
+        return max(self.price, self.was) - min(self.price, self.was)
+
+    @model_validator(mode="after")
+    def _is_a_change(self) -> Self:
+        if self.price.currency != self.was.currency:
+            raise ValueError(f"a price in {self.was.currency} cannot become one in {self.price.currency}")
+        if self.price.minor <= 0 or self.was.minor <= 0:
+            raise ValueError("a price is above zero")
+        if self.price == self.was:
+            raise ValueError(f"{self.price} is the price already")
+        return self
+
+
+class PriceChanged(BaseModel):
+    """The shop's proof of what the item costs from now on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    item_id: str
+    price: Money
+    version: int
+    """The version that this change made."""
+
+
+@action(
+    "price.update",
+    connector="shop",
+    effect=Effect.REVERSIBLE,
+    summary="Change the price of item {item_id} from {was} to {price}",
+    target="item_id",
+    amount="change",
+    guards=("price",),
+)
+async def update_price(args: PriceChange, call: Call) -> PriceChanged:
+    """Change the price; the result is how the item stands right after it."""
+    item = (await call.send())["item"]
+    price = Money(item["price_minor"], item["currency"])
+    return PriceChanged(item_id=item["item_id"], price=price, version=item["version"])
+
+
+@update_price.attested
+def change_found(args: PriceChange, reference: str) -> PriceChanged:
+    """What a person's word gives where the shop left no receipt."""
+    return PriceChanged(item_id=args.item_id, price=args.price, version=args.version + 1)
+
+
+@update_price.compensation(update_price, within=timedelta(days=7))
+def change_back(args: PriceChange, done: PriceChanged) -> PriceChange:
+    """Back to what it was, unless the price has moved on since: then the shop refuses."""
+    return PriceChange(item_id=args.item_id, price=args.was, was=done.price, version=done.version)
+
+
+BY_HAND = update_price.by_hand(
+    "In the shop, look at the price of item {item_id}: it was {was} before it became {price}."
+)
