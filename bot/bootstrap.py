@@ -127,7 +127,11 @@ class Installation:
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
         reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
-        return (await reasoner.classify(text, examples)).value if examples else None
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -155,7 +159,8 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
-        outside = reach_outside(settings, database, session, offer.rules)
+        outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
+        catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
         ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
         yield _put_together(settings, clock, metrics, ground)
@@ -202,7 +207,6 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)

@@ -30,6 +30,7 @@ from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.rehearsal import PromotionDesk
+from bot.releasing import LAPSE_SECONDS, releasing_of
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -40,6 +41,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.case_card import cases_shown
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.reminder import reminders
@@ -197,6 +199,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
+        (releasing_of(installation).look, LAPSE_SECONDS),
     ]
 
 
@@ -243,6 +246,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
+        "case": cases_shown(installation.database),
     }
 
 

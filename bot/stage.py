@@ -10,6 +10,7 @@ from bot.local.sandbox.server import SandboxOptions, open_sandbox
 from bot.local.workspace.server import WorkspaceOptions, open_workspace
 from bot.sample.mail import seed_mail
 from bot.sample.shop import seed_sample
+from bot.sample.watched import seed_watched
 from bot.settings import Settings
 from core.clock import Clock
 
@@ -39,6 +40,7 @@ async def serve_sandbox(settings: Settings, clock: Clock) -> None:
     home = settings.home.resolve()
     await asyncio.to_thread(seed_sample, home, clock=clock)
     await asyncio.to_thread(seed_mail, home)
+    await asyncio.to_thread(seed_watched, home)
     async with open_sandbox(SandboxOptions(port=settings.sandbox_port, home=home, clock=clock)):
         await _until_told()
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from actions.action import Catalogue
 from actions.compensation import Deed
 from actions.gateway import Gateway
+from actions.ground import Ground
 from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
@@ -48,6 +49,11 @@ class RunContext:
     """What people say to this run in its conversation."""
     playbook: Playbook | None = None
     """How things are written here, as rules that code can check."""
+
+    @property
+    def ground(self) -> Ground:
+        """The trusted ground on which this run's plan is looked at."""
+        return Ground(self.records, lambda: self.rules.rulebook, self.sources)
 
     @property
     def caller(self) -> Caller:

@@ -108,6 +108,10 @@ class Payload(BaseModel):
     path: str
     body: str
     request_sha256: str
+    changes: list[tuple[str, str, str]] = []
+    """What it would change: a label, before, after."""
+    away: str = ""
+    """Why that cannot be told, where it cannot."""
 
 
 class StepView(BaseModel):

@@ -122,7 +122,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        "round model_calls.give_up_lost",
+        *("round model_calls.give_up_lost", "round releasing.look"),
     ),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
@@ -133,6 +133,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
+        "cli connectors",
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),

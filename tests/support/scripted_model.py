@@ -25,6 +25,8 @@ class Reply:
     body: str | None = None
     hang: bool = False
     tokens: tuple[int, int] = (100, 20)
+    seconds: float = 0
+    """How long it takes to answer."""
     trickle: bool = False
     """True: the answer comes a byte at a time and never ends."""
 
@@ -59,6 +61,7 @@ class ScriptedModel:
             reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if reply.hang:
             await asyncio.sleep(60)
+        await asyncio.sleep(reply.seconds)
         if reply.trickle:
             return await _trickle(request)
         if reply.body is not None:
