@@ -29,6 +29,7 @@ from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
 from bot.outside import Outside, reach_outside
+from bot.releasing import Releasing
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
@@ -104,6 +105,7 @@ class Installation:
     questions: Questions
     grants: Grants
     errands: Errands
+    releasing: Releasing
     presence: Presence
     doubts: Doubts
     workflows: Workflows
@@ -213,6 +215,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
+        releasing=Releasing(database, catalogue, runs, dispatcher, metrics),
         presence=presence,
         workflows=workflows,
         runs=runs,

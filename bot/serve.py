@@ -29,7 +29,7 @@ from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.rehearsal import PromotionDesk
-from bot.releasing import LAPSE_SECONDS, releasing_of
+from bot.releasing import LAPSE_SECONDS
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -193,7 +193,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
-        (releasing_of(installation).look, LAPSE_SECONDS),
+        (installation.releasing.look, LAPSE_SECONDS),
     ]
 
 

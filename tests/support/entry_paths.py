@@ -33,6 +33,9 @@ _HAPPENED = "tests/acceptance/test_in_doubt_by_click.py::"
 _HAPPENED_SO = f"{_HAPPENED}test_what_only_a_person_can_tell_is_asked_and_their_word_ends_it"
 _LOOKING = "tests/integration/test_doubts.py::test_investigate_says_who_looks_and_settles_nothing"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
+_LAPSED = (
+    "tests/integration/test_alerts.py::test_an_isolation_is_released_by_itself_once_also_when_the_endpoint_is_silent"
+)
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
 
@@ -123,6 +126,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
     ),
+    **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
     **_rows(_LISTED, "nothing", "cli doctor", "cli reset", "cli import", "cli resume"),

@@ -14,7 +14,6 @@ from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
 from bot.local.sandbox.hosts_store import HostsStore
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
-from bot.releasing import Releasing, releasing_of
 from bot.sample.alerts import Week
 from bot.sample.prices import seed_prices
 from bot.sample.shop import seed_sample
@@ -56,12 +55,16 @@ class Desk:
     async def advance(self, run_id: str) -> Run:
         """The run, after everything that can be done now; what it says is delivered at once."""
         for _ in range(5):
-            await self.installation.runner.advance(RunId(run_id))
-            run = await self.installation.runs.get(RunId(run_id))
-            assert run is not None
+            run = await self._advanced(run_id)
             if run.state is not RunState.WAITING or any(each.kind != "delivery" for each in run.waiting):
                 return run
             await self._deliver(run_id)
+        return await self._advanced(run_id)
+
+    async def _advanced(self, run_id: str) -> Run:
+        await self.installation.runner.advance(RunId(run_id))
+        run = await self.installation.runs.get(RunId(run_id))
+        assert run is not None
         return run
 
     async def _deliver(self, run_id: str) -> None:
@@ -122,10 +125,6 @@ class Desk:
         """Have an outside system misbehave."""
         async with self.session.post(f"{self.url}/control/{system}", json=body) as answer:
             assert answer.status == 200, await answer.text()
-
-    def releasing(self) -> Releasing:
-        """What takes lapsed effects back, as the process runs it."""
-        return releasing_of(self.installation)
 
     async def isolated(self) -> Sequence[str]:
         """The hosts that the containment endpoint was told to cut off, in order."""
