@@ -91,7 +91,7 @@ class Attempts:
     def __init__(
         self,
         database: Database,
-        ask_again: Callable[[Connection, RunId], Awaitable[None]],
+        ask_again: Callable[[Connection, RunId, timedelta | None], Awaitable[None]],
         *,
         rules: Callable[[], Rules],
         clock: Clock,
@@ -141,7 +141,9 @@ class Attempts:
             with self._metrics.effect_seconds.labels(wish.action.name).time():
                 result = await wish.action.handler(_typed(wish, go), call)
         except (Unreachable, WindowClosed) as error:
-            return await self._end_unsent(wish, go, str(error))
+            await self._end_unsent(wish, go, str(error))
+            wait = _wait_of(error)
+            return None if wait is None else await self._ask_again_later(wish, _asks_to_wait(wish, wait), wait)
         except Rejected as error:
             return await self._end_failed(wish, go, str(error))
         except StillOpen as error:
@@ -252,7 +254,8 @@ class Attempts:
             return await self._look_up(wish, go, refused=str(error))
         except (Unreachable, WindowClosed, OutcomeUnknown) as error:
             await self._mark_in_doubt(wish, again, str(error))
-            return await self._ask_again_later(wish, f"{go.intent.summary}: {wish.connector.name} does not answer")
+            text = f"{go.intent.summary}: {wish.connector.name} does not answer"
+            return await self._ask_again_later(wish, text, _wait_of(error))
         return await self._end_done(wish, again, result)
 
     async def _wait_for_landing(self, attempt: store.Attempt) -> None:
@@ -341,12 +344,12 @@ class Attempts:
         elsewhere = [Conversation(own.workspace, channel)] if channel and channel != own.channel else []
         return [own, *elsewhere]
 
-    async def _ask_again_later(self, wish: Wish, text: str) -> Parked:
+    async def _ask_again_later(self, wish: Wish, text: str, wait: timedelta | None = None) -> Parked:
         async with self._database.transaction() as conn:
             await wish.caller.guard.fence(conn)
             found = await store.lock_intent(conn, wish.key)
             assert found is not None
-            await self._ask_again(conn, wish.caller.run_id)
+            await self._ask_again(conn, wish.caller.run_id, wait)
         kind = "in_doubt" if found.intent.state is IntentState.IN_DOUBT else "delivery"
         return Parked(kind, found.intent.intent_id, text)
 
@@ -365,6 +368,15 @@ class Attempts:
             },
             whose=wish.caller.requester,
         )
+
+
+def _wait_of(error: CountersignError) -> timedelta | None:
+    """How long the other side asks us not to call it, where it does."""
+    return error.wait if isinstance(error, Unreachable) else None
+
+
+def _asks_to_wait(wish: Wish, wait: timedelta) -> str:
+    return f"{wish.connector.name} asks to wait {wait.total_seconds():.0f} s; I ask it again then."
 
 
 def _typed(wish: Wish, go: Go) -> BaseModel:

@@ -50,7 +50,11 @@ class Rejected(CountersignError):
 
 
 class Unreachable(CountersignError):
-    """The call never reached the other side: nothing happened, trying again is safe."""
+    """The call never reached the other side: nothing happened, trying again is safe, once `wait` is over."""
+
+    def __init__(self, message: str, *, wait: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class OutcomeUnknown(CountersignError):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from actions import approvals, pauses, store
+from actions import approvals, pauses, refusals, store
 from actions.action import Catalogue
 from actions.admission import Admission
 from actions.approval import ApprovalState
@@ -59,7 +59,9 @@ class Gateway:
         metrics: Metrics,
         on_audit_failure: Callable[[str], Awaitable[None]] | None = None,
         ground: Ground | None = None,
+        missing: Mapping[str, str] | None = None,
     ) -> None:
+        """`missing` has the connectors that are not there for want of a secret, with that secret's name."""
         self._database = database
         self._rules = rules
         self._wake = wake
@@ -67,7 +69,7 @@ class Gateway:
         self._clock = clock
         self._metrics = metrics
         self._ground = ground
-        self._wishes = Wishes(catalogue, connectors)
+        self._wishes = Wishes(catalogue, connectors, missing)
         self._judge = Judge(rules, metrics)
         self._attempts = Attempts(database, self.ask_again, rules=rules, clock=clock, metrics=metrics, ground=ground)
         self._admission = Admission(self._wishes, self._judge, rules, moment=self._attempts.moment)
@@ -85,7 +87,7 @@ class Gateway:
         """Make this effect happen once for (run, step), or say what it waits for or why it will not happen."""
         wish = self._wishes.make(name, args, step=step, caller=caller, origins=origins, evidence=evidence)
         if isinstance(wish, Declined):
-            return wish
+            return await refusals.tell(self._database, caller, step, name, wish)
         for attempt in range(TRIES):
             if attempt:
                 self._metrics.retries.labels("attempt").inc()
@@ -108,7 +110,7 @@ class Gateway:
         """Put the question to whom it concerns, if it has not been put, and say how it stands; never sends anything."""
         wish = self._wishes.make(name, args, step=step, caller=caller, origins=origins, evidence=evidence)
         if isinstance(wish, Declined):
-            return wish
+            return await refusals.tell(self._database, caller, step, name, wish)
         async with self._database.connection() as conn:
             judged = await self._judge.judge(conn, wish, holding=False)
         if judged.decision.verdict is Verdict.ALLOW:
@@ -174,9 +176,9 @@ class Gateway:
         for approval_id in (*asked, *decided):
             await refresh_cards(conn, "approval", approval_id)
 
-    async def ask_again(self, conn: Connection, run_id: RunId) -> None:
-        """Have a run that found an outside system away look again in a while."""
-        await self._wake(run_id, conn, self._clock.now() + ASK_AGAIN)
+    async def ask_again(self, conn: Connection, run_id: RunId, wait: timedelta | None = None) -> None:
+        """Have a run that found an outside system away look again in a while, or after what that system asked for."""
+        await self._wake(run_id, conn, self._clock.now() + (wait or ASK_AGAIN))
 
     async def _once(self, wish: Wish) -> Outcome | None:
         """One pass: None means nothing was sent and it may be tried again at once."""

@@ -11,6 +11,7 @@ import rfc8785
 
 from core.errors import CountersignError
 from core.ids import IntentId, RunId
+from core.trust import TrustLabel
 
 RECORD_VERSION = 1
 
@@ -112,14 +113,6 @@ FOLLOWS: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.COMPENSATED: frozenset({IntentState.DONE}),
     IntentState.REHEARSED: frozenset({IntentState.PREPARED}),
 }
-
-
-class TrustLabel(StrEnum):
-    """How far the source of a value may be trusted."""
-
-    OPERATOR = "operator"
-    MEMBER = "member"
-    EXTERNAL = "external"
 
 
 @dataclass(frozen=True)

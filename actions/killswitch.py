@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actions import pauses
-from actions.pause import Cause, Kind, Pause, Trips, pause_sentence
+from actions.pause import MOST_BECAUSE, Cause, Kind, Pause, Trips, pause_sentence
 from actions.team import Team
 from core import audit
 from core.db import Connection, Database, DatabaseError, is_outage
@@ -17,6 +17,13 @@ from core.outbox import refresh_cards
 log = logging.getLogger(__name__)
 
 _MAY_PAUSE = frozenset({"operator", "admin"})
+_BY_PEOPLE = frozenset({"person", "cli"})
+
+Tell = Callable[[Connection, Pause], Awaitable[None]]
+
+
+async def _tells_nobody(conn: Connection, pause: Pause) -> None:
+    del conn, pause
 
 
 @dataclass(frozen=True)
@@ -65,20 +72,24 @@ class KillSwitch:
         trips: Callable[[], Trips],
         wake: Callable[[RunId, Connection], Awaitable[None]],
         metrics: Metrics,
+        tell: Tell = _tells_nobody,
     ) -> None:
+        """`tell` owes people the news that the switch tripped by itself; called again, it owes nothing more."""
         self._database = database
         self._team = team
         self._trips = trips
         self._wake = wake
         self._metrics = metrics
+        self._tell_people = tell
         self._shown: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
 
     async def pause(self, conn: Connection, target: Target, by: By, because: str = "") -> Pause | None:
         """Pause this: once `conn` commits no attempt begins in it; None where it is paused already."""
         workspace = self._team().workspace
         pause = await self._stop(conn, workspace, target, by, because=because)
         if pause is not None:
-            await self._tell(conn, pause, "switch.paused" if by.cause in {"person", "cli"} else "switch.tripped", by)
+            await self._tell(conn, pause, "switch.paused" if by.cause in _BY_PEOPLE else "switch.tripped", by)
         return pause
 
     async def _stop(self, conn: Connection, workspace: str, target: Target, by: By, *, because: str) -> Pause | None:
@@ -129,7 +140,7 @@ class KillSwitch:
 
     async def trip_on_audit(self, because: str) -> None:
         """Pause everything because the audit log cannot be written or trusted; works while it cannot be written."""
-        target, by = Target("workspace"), By("audit")
+        target, by, because = Target("workspace"), By("audit"), because[:MOST_BECAUSE]
         log.critical("the kill switch trips: %s", because)
         try:
             async with self._database.transaction() as conn:
@@ -142,7 +153,7 @@ class KillSwitch:
                 await self._stop(conn, self._team().workspace, target, by, because=because)
 
     async def watch(self) -> list[Pause]:
-        """Trip where too much is in doubt or a cap is run into too often; gives everything that is paused."""
+        """Trip where too much is in doubt or a cap is run into too often, and say what tripped; gives all pauses."""
         trips, workspace = self._trips(), self._team().workspace
         async with self._database.connection() as conn:
             doubtful = await pauses.doubtful(conn, workspace, trips.in_doubt.within, trips.in_doubt.more_than)
@@ -156,7 +167,16 @@ class KillSwitch:
                 await self._trip(Target("action", name), By("cap"), f"a cap refused it {many} times")
         found = await self.in_force()
         self._show(found)
+        await self._say(found)
         return found
+
+    async def _say(self, found: list[Pause]) -> None:
+        """Tell of whatever tripped, in whichever process it did: once."""
+        for pause in found:
+            if pause.cause not in _BY_PEOPLE and pause.pause_id not in self._told:
+                async with self._database.transaction() as conn:
+                    await self._tell_people(conn, pause)
+                self._told.add(pause.pause_id)
 
     async def _trip(self, target: Target, by: By, because: str) -> None:
         log.critical("the kill switch trips for the %s %s: %s", target.kind, target.name, because)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from actions.autonomy import Autonomy
+from actions.budget import Budgets
 from actions.chain import ChainDefaults
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
@@ -180,6 +181,8 @@ class Policy(BaseModel):
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
+    budgets: Budgets = Budgets()
+    """Ceilings on what work may use; at one, the run pauses and asks."""
     tests: list[InFileTest] = []
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from actions.budget import Budget, Budgets
 from actions.escalation import chain_for
 from actions.policy import UNTRUSTED, Considered, Decision, Policy, Rules, Verdict, decide
 from actions.rule import Rule
@@ -13,7 +14,7 @@ from actions.rule_grid import points_for
 from actions.team import Approvers, Member, Team, Teammate
 
 #: Parts of policy.yml that are compared by what they decide, or that decide nothing.
-_COMPARED = frozenset({"version", "base_currency", "approvals", "rates", "rules", "tests"})
+_COMPARED = frozenset({"version", "base_currency", "approvals", "budgets", "rates", "rules", "tests"})
 #: Roles with which nothing can be started and nothing decided.
 _IDLE = frozenset({"viewer", "guest"})
 #: More differing points than this are not listed for one action.
@@ -112,6 +113,8 @@ def _of_teammates(old: Team, new: Team) -> Iterator[Difference]:
             yield _tightened(f"{name} may no longer use {', '.join(sorted(had - has))}")
         if name in before and name in after:
             yield from _of_place(before[name], after[name])
+            was, now = before[name].budget or Budget(), after[name].budget or Budget()
+            yield from _of_budgets(was, now, f"the budget of {name}")
     for module in sorted(set(new.modules) - set(old.modules)):
         yield _loosened(f"code is loaded from {module}")
 
@@ -137,10 +140,17 @@ def _of_settings(old: Policy, new: Policy) -> Iterator[Difference]:
     sums = any(rule.when.sum for rule in (*old.rules, *new.rules))
     if old.rates != new.rates and sums:
         yield _loosened("rates changed while rules sum up amounts, so what the sums come to cannot be compared")
+    yield from _of_budgets(old.budgets, new.budgets, "budgets")
     before, after = _others(old), _others(new)
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield _loosened(f"{name} changed, and whether that is tighter cannot be told")
+
+
+def _of_budgets(old: Budgets | Budget, new: Budgets | Budget, what: str) -> Iterator[Difference]:
+    if old != new:
+        tighter = new.is_within(old)  # pyright: ignore[reportArgumentType] -- both are of one kind
+        yield _tightened(f"{what}: less may be used") if tighter else _loosened(f"{what}: more may be used")
 
 
 def _others(policy: Policy) -> Mapping[str, Any]:

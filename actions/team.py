@@ -5,10 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
+from actions.budget import Budget
 from actions.pattern import Pattern, covers
 from actions.rule_file import ChannelId, EnterpriseId, GroupId, UserId, WorkspaceId, misplaced
 
 Role = Literal["admin", "approver", "operator", "requester", "auditor", "viewer", "guest"]
+Purpose = Literal["plan", "reason", "write", "judge", "embed"]
+"""What a model is asked for; each purpose has a chain of models that are tried in order."""
 STARTERS: frozenset[str] = frozenset({"requester", "operator", "approver", "admin"})
 _DECIDERS: frozenset[str] = frozenset({"approver", "admin"})
 #: An auditor reads everything and decides nothing; a guest decides and runs nothing.
@@ -79,6 +82,10 @@ class Teammate(BaseModel):
     """Who answers for what it asks, where the rule that asks names nobody."""
     approvals_channel: ChannelId | None = None
     """The channel that sees its approval cards, instead of the policy's."""
+    budget: Budget | None = None
+    """Of all its runs in a day."""
+    models: dict[Purpose, list[str]] = {}
+    """The chain for each purpose, where it is another than the team's."""
 
     def works_in(self, channel: str) -> bool:
         """True when it may be asked there."""
@@ -106,6 +113,8 @@ class Team(BaseModel):
     """Who runs which workflow: one that no teammate has runs nowhere."""
     modules: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = []
     """Python modules with actions and workflows of one's own: files beside team.yml, or installed ones."""
+    models: dict[Purpose, list[str]] = {}
+    """The names of models to try for each purpose, in order, as COUNTERSIGN_MODELS declares them."""
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:

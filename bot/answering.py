@@ -14,6 +14,7 @@ from bot.runs import say
 from bot.slack.listeners.events import REPLY
 from core.db import Connection
 from core.outbox import Conversation
+from core.text import in_answer
 
 
 class EditDesk:
@@ -27,7 +28,7 @@ class EditDesk:
         """What the person who changed something is told."""
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         answer = await self._edits.decide(click_of(delivery), standing, json.loads(delivery.text))
-        return say(answer.text)
+        return say(in_answer(answer.text))
 
 
 class QuestionDesk:
@@ -45,7 +46,7 @@ class QuestionDesk:
         click = replace(click_of(delivery), reason=delivery.text)
 
         async def ask(conn: Connection) -> str:
-            return (await self._questions.ask_in(conn, click, standing)).text
+            return in_answer((await self._questions.ask_in(conn, click, standing)).text)
 
         return ask
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TextIO
 
+from bot.pausing import trip_on_audit
 from bot.settings import Settings
 from bot.up import running_stores
 from core import audit
@@ -23,20 +24,24 @@ class AuditAsked(CountersignError):
 
 async def run(arguments: Namespace, settings: Settings, clock: Clock, out: TextIO) -> int:
     """Do one of verify, export, prove, erase; the exit code is 0 only where nothing is wrong."""
-    folder = SealFolder(settings.seals)
+    folder, broken = SealFolder(settings.seals), dict[str, str]()
     async with _reading(settings, clock) as conn:
         known = [name for name, _, _ in await workspaces(conn)]
         chosen = [name for name in known if arguments.workspace in ("", name)]
         match arguments.listing:
             case "verify":
-                return await _verify(conn, sorted({*chosen, *_sealed_only(folder, arguments, known)}), folder, out)
+                asked = sorted({*chosen, *_sealed_only(folder, arguments, known)})
+                broken = await _verify(conn, asked, folder, out)
             case "export":
                 await _export(conn, _one(chosen, arguments), folder, out)
             case "prove":
                 await _prove(conn, _one(chosen, arguments), folder, arguments.about, out)
             case _:
                 await _erase(conn, _one(chosen, arguments), arguments.about, out)
-    return 0
+    for workspace, fault in broken.items():
+        await trip_on_audit(settings, clock, workspace, fault)
+        print(f"{workspace}: everything is paused. Look into it; an admin resumes in Slack.", file=out)
+    return 1 if broken else 0
 
 
 @asynccontextmanager
@@ -57,10 +62,11 @@ def _one(chosen: list[str], arguments: Namespace) -> str:
     raise AuditAsked(f"There are logs of {', '.join(chosen)}. Choose one with --workspace.")
 
 
-async def _verify(conn: Connection, chosen: list[str], folder: SealFolder, out: TextIO) -> int:
+async def _verify(conn: Connection, chosen: list[str], folder: SealFolder, out: TextIO) -> dict[str, str]:
+    """Say of each workspace how its log stands; gives those that are broken, with the fault."""
     if not chosen:
         print("There is no audit log yet: nothing was done here.", file=out)
-    whole = True
+    broken: dict[str, str] = {}
     async with conn.transaction():
         # One picture of all rows and heads, however long it takes.
         await conn.execute("set transaction isolation level repeatable read read only")
@@ -70,19 +76,22 @@ async def _verify(conn: Connection, chosen: list[str], folder: SealFolder, out: 
                 seals = folder.seals(workspace)
             except SealUnfit as error:
                 print(f"{workspace}: {error}", file=out)
-                whole = False
+                broken[workspace] = str(error)
                 continue
             report = await verify(conn, workspace, seals)
-            size = heads.get(workspace, (0, b""))[0]
-            print(_said(report, seals, size), file=out)
-            whole = whole and not report.fault and size == report.rows
-    return 0 if whole else 1
+            fault = _fault_of(report, heads.get(workspace, (0, b""))[0])
+            print(_said(report, seals, fault), file=out)
+            if fault:
+                broken[workspace] = fault
+    return broken
 
 
-def _said(report: Report, seals: list[Seal], head: int) -> str:
-    fault = report.fault
-    if not fault and head != report.rows:
-        fault = f"Row {report.rows + 1} is missing: the log's head counts {head} rows."
+def _fault_of(report: Report, head: int) -> str:
+    missing = f"Row {report.rows + 1} is missing: the log's head counts {head} rows."
+    return report.fault or (missing if head != report.rows else "")
+
+
+def _said(report: Report, seals: list[Seal], fault: str) -> str:
     verified = f"{report.verified:,} rows verified"
     if report.sealed_at is not None:
         verified += f" (sealed {report.sealed_at:%Y-%m-%d %H:%M:%S} UTC)"

@@ -8,6 +8,7 @@ from bot.intake import Effect
 from bot.runs import RunDesk, say
 from bot.slack.blocks import answers
 from bot.slack.blocks.autonomy_card import DECLINE, GRANT, TAKE_BACK, autonomy_list
+from core.text import in_answer
 
 _PRESSES: dict[str, Press] = {GRANT: "grant", DECLINE: "decline", TAKE_BACK: "take_back"}
 
@@ -36,7 +37,7 @@ class AutonomyDesk:
             delivery_id=delivery.delivery_id,
         )
         standing = await self._people.standing(sender.user_id, fresh=True)
-        return say((await self._grants.decide(press, click, standing)).text)
+        return say(in_answer((await self._grants.decide(press, click, standing)).text))
 
 
 class AutonomyVerb:

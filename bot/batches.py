@@ -23,6 +23,7 @@ from bot.slack.blocks.batch_card import (
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation, owe_ephemeral
+from core.text import in_answer
 from graphs.run import Run
 
 
@@ -59,7 +60,7 @@ class BatchDesk:
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         if delivery.press == DROP:
             click = replace(click_of(delivery), verdict="reject", reason=DROPPED)
-            return say((await self._decisions.decide(click, standing)).text)
+            return say(in_answer((await self._decisions.decide(click, standing)).text))
         answered = await self._batches.approve(delivery.value, _click(delivery), standing)
         if answered is None:
             return say(gone_text())

@@ -28,12 +28,14 @@ from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.models import read_models
 from bot.outside import Outside, reach_outside
 from bot.releasing import Releasing
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
+from bot.switch import telling_of_trips
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -44,10 +46,12 @@ from core.metrics import Metrics
 from core.migrate import Migrations, Setup, grant, migrate
 from core.secrets import FileWrappingKey
 from core.subjects import Vault
+from graphs.budgeting import for_person, within_budgets
 from graphs.checkpoints import set_up_checkpoints
 from graphs.context import RunContext
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
-from graphs.models import ModelOptions, Price, open_reasoner
+from graphs.model_calls import ModelCalls, forget_answers
+from graphs.models import open_reasoner
 from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
 from graphs.runner import Runner, Surroundings
@@ -62,6 +66,7 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Setup("langgraph", set_up_checkpoints),
     Setup("engine", set_up_engine),
     Migrations("actions"),
+    Migrations("memory"),
     Migrations("graphs"),
     Migrations("scheduler"),
     Migrations("bot"),
@@ -113,14 +118,16 @@ class Installation:
     dispatcher: Dispatcher
     runner: Runner
     reasoner: Reasoner
+    model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
 
-    async def choose_workflow(self, text: str) -> str | None:
+    async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
-        return (await self.reasoner.classify(text, examples)).value if examples else None
+        reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
+        return (await reasoner.classify(text, examples)).value if examples else None
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -146,7 +153,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
-        reasoner = open_reasoner(model_options(settings), metrics)
+        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
         outside = reach_outside(settings, database, session, offer.rules)
         rules = await _rules_in_force(settings, database, offer, catalogue)
@@ -196,7 +203,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
 
-    make_context = _contexts(ground, runs, doors.gateway)
+    make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
     return Installation(
         settings=settings,
@@ -222,6 +229,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
         reasoner=reasoner,
+        model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(
             schedules,
@@ -233,11 +241,13 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     )
 
 
-def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway) -> Callable[[Run, RunGuard], RunContext]:
+def _contexts(
+    ground: _Ground, runs: RunStore, gateway: Gateway, workflows: Workflows, clock: Clock
+) -> Callable[[Run, RunGuard], RunContext]:
     outside = ground.outside
 
     def make_context(run: Run, guard: RunGuard) -> RunContext:
-        return RunContext(
+        context = RunContext(
             run,
             guard,
             ground.database,
@@ -249,6 +259,7 @@ def _contexts(ground: _Ground, runs: RunStore, gateway: Gateway) -> Callable[[Ru
             ground.reasoner,
             sources=outside.sources,
         )
+        return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
 
     return make_context
 
@@ -319,7 +330,12 @@ def _door(
         await wake(run_id, conn, None)
 
     switch = KillSwitch(
-        ground.database, lambda: rules().team, trips=lambda: rules().policy.trips, wake=wake_now, metrics=metrics
+        ground.database,
+        lambda: rules().team,
+        trips=lambda: rules().policy.trips,
+        wake=wake_now,
+        metrics=metrics,
+        tell=telling_of_trips(rules),
     )
     gateway = Gateway(
         ground.database,
@@ -331,6 +347,7 @@ def _door(
         metrics=metrics,
         on_audit_failure=switch.trip_on_audit,
         ground=Ground(ground.outside.records, lambda: rules().rulebook, ground.outside.sources),
+        missing=ground.outside.missing,
     )
     return switch, gateway
 
@@ -347,28 +364,20 @@ def engine_options(settings: Settings) -> EngineOptions:
     )
 
 
-def model_options(settings: Settings) -> ModelOptions:
-    """Which chat model is used, if any."""
-    key = settings.openai_api_key
-    return ModelOptions(
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.openai_base_url,
-        model=settings.model,
-        timeout_seconds=settings.model_timeout_seconds,
-        prices={name: Price(*each) for name, each in settings.model_prices.items()},
-    )
-
-
 def _surroundings(
     gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
+    async def on_ended(conn: Connection, run_id: RunId) -> None:
+        await gateway.cancel_run(conn, run_id)
+        await forget_answers(conn, run_id)
+
     return Surroundings(
         make_context=make_context,
         is_settled=is_settled,
-        on_ended=gateway.cancel_run,
+        on_ended=on_ended,
         undo=undo,
         by_hand=ending_by_hand,
     )

@@ -109,6 +109,8 @@ _LISTINGS = {
     "schedules": "list the schedules",
     "audit": "list the newest audit events; verify or export the log, prove one row, erase one person's words",
     "actions": "list the registered actions",
+    "calls": "list the newest calls of models: for what, how they ended, what they used",
+    "cost": "say what models cost today and this month, by workflow and purpose",
 }
 
 

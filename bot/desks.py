@@ -36,9 +36,10 @@ from bot.switch import SwitchDesk
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation, owe_ephemeral
+from core.text import in_answer
 
-#: The name of the workflow a sentence means, or None when nobody can tell.
-ChooseWorkflow = Callable[[str], Awaitable[str | None]]
+#: The name of the workflow a sentence of somebody means, or None when nobody can tell.
+ChooseWorkflow = Callable[[str, str], Awaitable[str | None]]
 
 Owe = Callable[[Connection], Awaitable[None]]
 #: What is owed besides to whoever asks what waits for them: lists with one button, where several of one kind wait.
@@ -171,7 +172,7 @@ class CommandDesk:
         return tell
 
     async def _ask(self, delivery: Delivery, text: str, *, dry: bool) -> Effect:
-        workflow = await self._choose_workflow(text)
+        workflow = await self._choose_workflow(text, delivery.sender.user_id)
         if workflow is None:
             return say(answers.not_understood(self._runs.engine.purposes()))
         return await self._runs.start(delivery, workflow, text, dry=dry)
@@ -198,7 +199,8 @@ class ClickDesk:
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         decided = await self._decisions.decide(click_of(delivery), standing)
-        return _ask_twice(delivery, decided.text) if decided.refusal == WORN_OUT else say(decided.text)
+        said = in_answer(decided.text)
+        return _ask_twice(delivery, said) if decided.refusal == WORN_OUT else say(said)
 
 
 def _ask_twice(delivery: Delivery, text: str) -> Effect:

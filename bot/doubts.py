@@ -9,6 +9,7 @@ from bot.desks import Directory, click_of
 from bot.intake import Effect
 from bot.runs import say
 from bot.slack.blocks.doubt_card import ABSENT, HAPPENED, LOOKING
+from core.text import in_answer
 
 _FINDINGS = {HAPPENED: Finding.HAPPENED, ABSENT: Finding.ABSENT, LOOKING: Finding.LOOKING}
 
@@ -35,4 +36,4 @@ class DoubtDesk:
             return say("I do not know this button, so nothing was changed.")
         # Asked of Slack at every click: whoever left a minute ago must not settle anything.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
-        return say((await self._doubts.settle(finding, click_of(delivery), standing)).text)
+        return say(in_answer((await self._doubts.settle(finding, click_of(delivery), standing)).text))

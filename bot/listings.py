@@ -12,6 +12,7 @@ from bot.up import running_stores
 from core.audit import recent as recent_audit
 from core.clock import Clock
 from core.db import Database, DatabaseError, connect, open_database
+from graphs import model_calls
 from graphs.store import RunStore
 from scheduler.store import ScheduleStore
 
@@ -103,6 +104,16 @@ async def _audit(database: Database, settings: Settings, limit: int) -> Rows:
         return await recent_audit(conn, limit)
 
 
+async def _calls(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return await model_calls.list_recent(conn, limit)
+
+
+async def _cost(database: Database, settings: Settings, limit: int) -> Rows:
+    async with database.connection() as conn:
+        return (await model_calls.list_spend(conn))[:limit]
+
+
 _READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
     "runs": _runs,
     "approvals": _approvals,
@@ -110,4 +121,6 @@ _READERS: Mapping[str, Callable[[Database, Settings, int], Awaitable[Rows]]] = {
     "pauses": _pauses,
     "schedules": _schedules,
     "audit": _audit,
+    "calls": _calls,
+    "cost": _cost,
 }

@@ -1,11 +1,12 @@
 """The outside systems of this installation: what effects go to, and what is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import ClientSession
 
 from actions.connector import Connector, EffectClass
+from actions.connectors.budgets import BudgetsConnector
 from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
@@ -20,6 +21,7 @@ from bot.settings import Settings
 from core.clock import SystemClock
 from core.db import Database
 from core.errors import CountersignError
+from graphs.budget import raise_ceiling, was_raised
 
 
 class LiveConnectorRefused(CountersignError):
@@ -33,6 +35,8 @@ class Outside:
     connectors: Mapping[str, Connector]
     records: Records
     sources: Sources
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are named and not there for want of a secret, with that secret's name."""
 
 
 def reach_outside(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> Outside:
@@ -55,7 +59,11 @@ def connectors_of(
 ) -> Mapping[str, Connector]:
     """What effects may go to; raises LiveConnectorRefused beside the local workspace."""
     local = settings.is_local
-    found: list[Connector] = [OutboxChannel(database, account=rules.team.workspace, sandbox=local)]
+    account = rules.team.workspace
+    found: list[Connector] = [
+        OutboxChannel(database, account=account, sandbox=local),
+        BudgetsConnector(database, raise_ceiling, was_raised, account=account, sandbox=local),
+    ]
     if local:
         found += _sandbox(settings, session)
     live = [connector.name for connector in found if local and not connector.sandbox]

@@ -53,5 +53,13 @@ async def _pause(url: str, team: Team, target: Target, because: str) -> str:
     return f"{switch.sentence(made)}. An admin resumes in Slack."
 
 
+async def trip_on_audit(settings: Settings, clock: Clock, workspace: str, because: str) -> None:
+    """Pause everything of this workspace because its audit log was found broken."""
+    team = Team.model_construct(workspace=workspace, people={})
+    async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
+        switch = KillSwitch(database, lambda: team, trips=Trips, wake=_wakes_nobody, metrics=Metrics())
+        await switch.trip_on_audit(because)
+
+
 async def _wakes_nobody(run_id: RunId, conn: Connection) -> None:
     del run_id, conn

@@ -18,9 +18,11 @@ from bot.desks import Directory
 from bot.intake import Effect
 from bot.pointer import Pointer
 from bot.slack.blocks.rules_card import rules_card
+from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
 from core.outbox import Conversation, owe_ephemeral, owe_post, show_card
+from core.text import in_answer, spoken
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +126,7 @@ class RulesWatch:
             return
         log.error("the rules were not changed: %s", why)
         rules = self._keeper()
-        text = f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}"
+        text = spoken(f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}")
         channel, workspace = rules.policy.approvals.channel, rules.team.workspace
         async with self._database.transaction() as conn:
             if channel is not None:
@@ -134,6 +136,14 @@ class RulesWatch:
             else:
                 for admin in _admins(rules):
                     await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)
+            await audit.append(
+                conn,
+                workspace,
+                "rules.refused",
+                actor=audit.CODE,
+                subject={"version": rules.version},
+                detail={"why": why, "files_sha256": fingerprint},
+            )
         self.trouble = why
 
 
@@ -160,6 +170,6 @@ class RulesDesk:
         )
 
         async def effect(conn: Connection) -> str:
-            return (await self._keeper.press(conn, click, standing)).text
+            return in_answer((await self._keeper.press(conn, click, standing)).text)
 
         return effect

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from core.audit_check import AuditBroken, next_seal, workspaces
@@ -18,14 +19,25 @@ _BELL = "core_audit"
 log = logging.getLogger(__name__)
 
 
+OnFault = Callable[[str], Awaitable[None]]
+
+
+async def _nothing_more(why: str) -> None:
+    del why
+
+
 class Sealing:
     """Keeps the seals of every workspace new; of several processes with one folder, one does it."""
 
-    def __init__(self, database: Database, folder: SealFolder, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, folder: SealFolder, signer: Signer, clock: Clock, *, on_fault: OnFault = _nothing_more
+    ) -> None:
+        """`on_fault` is told why as soon as a log that was whole is found broken."""
         self._database = database
         self._folder = folder
         self._signer = signer
         self._clock = clock
+        self._on_fault = on_fault
         self._newest: dict[str, Seal | None] = {}
         self.is_whole = True
         """False once the log or its seals were found broken."""
@@ -58,13 +70,23 @@ class Sealing:
                 await self.seal()
                 self.is_whole = True
             except (AuditBroken, SealUnfit) as error:
-                self.is_whole = False
-                log.error("%s", error)
+                await self._found_broken(str(error))
             except (DatabaseError, OSError) as error:
                 log.warning("the audit log is sealed later: %s", error)
             if stopping:
                 return
             await _either(bell, stop)
+
+    async def _found_broken(self, why: str) -> None:
+        """Report a fault once: whoever resumes knowing of it is not paused anew by the same one every few seconds."""
+        log.error("%s", why)
+        if self.is_whole:
+            try:
+                await self._on_fault(why)
+            except DatabaseError as error:
+                log.warning("the fault is reported at the next look: %s", error)
+                return
+        self.is_whole = False
 
     async def seal(self) -> None:
         """One pass over every workspace; raises AuditBroken, SealUnfit, DatabaseError, OSError."""

@@ -22,6 +22,7 @@ from bot.bootstrap import (
 )
 from bot.channel import Message
 from bot.company import settle_first_company
+from bot.costs import CostVerb
 from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
@@ -70,6 +71,8 @@ ROLES = ("bot", "worker", "scheduler")
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
+#: How often it is looked which calls of models died with their process.
+LOST_SECONDS = 60.0
 #: How long the local workspace may take to come up beside us.
 _LOCAL_START_SECONDS = 30
 
@@ -131,7 +134,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
 def _sealing(installation: Installation) -> Sealing:
     settings = installation.settings
     signer = Signer(settings.signing_key, ORIGIN)
-    return Sealing(installation.database, SealFolder(settings.seals), signer, installation.clock)
+    folder, switch = SealFolder(settings.seals), installation.switch
+    return Sealing(installation.database, folder, signer, installation.clock, on_fault=switch.trip_on_audit)
 
 
 async def _settle_company(settings: Settings, options: SlackOptions) -> None:
@@ -193,6 +197,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
+        (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),
     ]
 
@@ -275,6 +280,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         offers=offers_of(installation.batches),
         verbs={
             "autonomy": AutonomyVerb(installation.grants, runs),
+            "cost": CostVerb(installation.database, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
             **presence_verbs(presence, settings.command),

@@ -1,6 +1,7 @@
 """The only reader of the environment: one frozen object, validated once at the start."""
 
 import os
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,10 @@ from core.errors import SettingsInvalid
 #: Slack's fixed token of the local workspace; it opens nothing anywhere else.
 LOCAL_BOT_TOKEN = "xoxb-local-countersign"  # noqa: S105 -- not a secret
 LOCAL_APP_TOKEN = "xapp-local-countersign"  # noqa: S105 -- not a secret
+
+
+# As it stands in JSON; a text that is no JSON is refused elsewhere.
+_API_KEY = re.compile(r'"api_key"\s*:\s*"([^"]+)"')
 
 
 class Settings(BaseSettings):
@@ -59,6 +64,9 @@ class Settings(BaseSettings):
         default_factory=dict, validation_alias="COUNTERSIGN_MODEL_PRICES"
     )
     """USD per million tokens in and out, by model, as JSON; the cost of any other model is called unknown."""
+
+    models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
+    """Several models and what each is asked for, as JSON; bot.models reads it."""
 
     accept_looser_rules: str | None = Field(
         None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
@@ -142,7 +150,8 @@ class Settings(BaseSettings):
             self.slack_app_token,
             self.openai_api_key,
         )
-        return [secret.get_secret_value() for secret in held if secret is not None]
+        keys = [] if self.models is None else _API_KEY.findall(self.models.get_secret_value())
+        return [*(secret.get_secret_value() for secret in held if secret is not None), *keys]
 
 
 def read_settings() -> Settings:

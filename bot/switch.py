@@ -5,9 +5,11 @@ from difflib import get_close_matches
 from typing import cast
 
 from actions.action import Catalogue
-from actions.killswitch import By, KillSwitch, Target, may_pause, may_resume
+from actions.killswitch import By, KillSwitch, Target, Tell, may_pause, may_resume
 from actions.pattern import covers
-from actions.pause import MOST_BECAUSE, Kind
+from actions.pause import MOST_BECAUSE, Kind, pause_sentence
+from actions.pause import Pause as PauseMade
+from actions.policy import Rules
 from actions.team import Team
 from bot.commands import Pause, Resume
 from bot.delivery import Delivery
@@ -15,6 +17,7 @@ from bot.intake import Effect
 from bot.runs import say
 from bot.slack.blocks import answers, limits
 from core.db import Connection
+from core.outbox import Conversation, owe_post
 
 Names = Mapping[str, Sequence[str]]
 """What can be paused by name: the workflows, actions and connectors there are."""
@@ -59,6 +62,21 @@ class SwitchDesk:
         """What is paused, for those who look; nothing where nothing is."""
         found = await self._switch.in_force()
         return [answers.what_is_paused([self._switch.sentence(each) for each in found])] if found else []
+
+
+def telling_of_trips(rules: Callable[[], Rules]) -> Tell:
+    """Tells the approvals channel, or each admin where there is none, that the kill switch has tripped by itself."""
+
+    async def tell(conn: Connection, pause: PauseMade) -> None:
+        now = rules()
+        channel, team = now.policy.approvals.channel, now.team
+        admins = [user for user, member in team.people.items() if "admin" in member.roles]
+        for place in [channel] if channel is not None else admins:
+            text = answers.tripped(pause_sentence(pause, team.name_of))
+            where = Conversation(pause.workspace, place)
+            await owe_post(conn, where, text=text, receiver_key=f"{pause.pause_id}.tripped.{place}")
+
+    return tell
 
 
 def names_of(catalogue: Catalogue, workflows: Sequence[str]) -> Names:

@@ -14,6 +14,7 @@ from core import audit
 from core.db import Connection
 from core.ids import RunId
 from core.metrics import Metrics
+from core.text import in_answer
 from graphs.run import Run, StepState
 from graphs.store import RunStore
 from graphs.undoing import UNDO, Asked, latest_undoing, settle_by_hand, show_on_ended, start
@@ -104,7 +105,7 @@ class ErrandDesk:
         async def answer(conn: Connection) -> str:
             answered = await self._errands.answer(conn, click, standing)
             if isinstance(answered, Answer):
-                return answered.text
+                return in_answer(answered.text)
             state = StepState.UNDONE if answered.done else StepState.FAILED
             who = f"<@{click.user_id}>"
             note = f"put right by hand by {who}" if answered.done else f"{who} says it cannot be put right"

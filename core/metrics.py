@@ -31,8 +31,16 @@ class Metrics:
         self.outbox_sent = self._counter("outbox_sent", "Outbox rows by outcome", "kind", "outcome")
         self.outbox_seconds = self._histogram("outbox_seconds", "From owed to sent", "kind")
         self.model_calls = self._counter("model_calls", "Model calls", "purpose", "model", "outcome")
+        self.model_seconds = self._histogram("model_seconds", "Duration of one model call", "purpose", "model")
         self.model_tokens = self._counter("model_tokens", "Tokens used", "purpose", "model", "direction")
         self.model_cost = self._counter("model_cost_usd", "Cost of model calls in USD", "purpose", "model")
+        self.memory_recalls = self._counter("memory_recalls", "Recalls by what came of them", "purpose", "outcome")
+        self.memory_seconds = self._histogram("memory_seconds", "Duration of one stage of remembering", "stage")
+        self.memory_tokens = self._counter("memory_tokens", "Tokens of memory given", "purpose")
+        self.memory_feedback = self._counter("memory_feedback", "What people said of recalls", "verdict")
+        self.memory_cited = self._counter("memory_cited", "Recalled items used in what was done", "tier")
+        self.memory_unembedded = self._gauge("memory_unembedded", "Items that wait for a vector", "model")
+        self.memory_backlog = self._gauge("memory_backlog_seconds", "Age of the oldest that waits", "model")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"countersign_{name}", text, labels, registry=self.registry)

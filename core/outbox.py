@@ -5,6 +5,7 @@ from typing import Any
 
 from core.db import Connection, jsonb
 from core.ids import CardId, new_card_id, new_id
+from core.text import spoken
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,13 @@ async def owe_post(
             jsonb({"text": text, "blocks": blocks}),
         ),
     )
+
+
+async def owe_words(
+    conn: Connection, conversation: Conversation, *, words: str, receiver_key: str | None = None
+) -> None:
+    """As `owe_post`, for lines of our own with anybody's text in them: none of it has a meaning for Slack."""
+    await owe_post(conn, conversation, text=spoken(words), receiver_key=receiver_key)
 
 
 async def owe_ephemeral(

@@ -1,8 +1,9 @@
 """What people wrote, as the audit log may hold it: under a key of theirs that can be destroyed."""
 
 import base64
+import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from core.db import Connection
@@ -46,6 +47,11 @@ class Vault:
             return None
         return text.decode()
 
+    async def marks(self, conn: Connection, workspace: str, purpose: str, words: Iterable[str]) -> dict[str, int]:
+        """A number for each word that means nothing to whoever has only the database; raises KeyUnavailable."""
+        _, key = await self._key_of(conn, workspace, purpose)
+        return {word: _mark(key, word) for word in words}
+
     async def _key_of(self, conn: Connection, workspace: str, person: str) -> tuple[str, bytes]:
         cursor = await conn.execute(
             "select key_id, wrapped from core.subject_key"
@@ -70,6 +76,11 @@ class Vault:
         if row is None or row["wrapped"] is None:
             raise KeyUnavailable("The key of this text was destroyed.")
         return await self._wrapping.unwrap(bytes(row["wrapped"]), name)
+
+
+def _mark(key: bytes, word: str) -> int:
+    found = hashlib.blake2b(word.encode(), key=key, digest_size=8).digest()
+    return int.from_bytes(found, signed=True)
 
 
 async def keys_elsewhere(conn: Connection, wrapping: WrappingKey) -> int:

@@ -14,6 +14,7 @@ from actions.records import Records
 from actions.source import Sources
 from core.db import Database
 from core.ids import IntentId
+from graphs.guarding import RunBudget
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
@@ -34,6 +35,8 @@ class RunContext:
     rules: Rules
     records: Records
     reasoner: Reasoner
+    budget: RunBudget | None = None
+    """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
 

@@ -7,6 +7,7 @@ from core import audit
 from core.db import Connection, Database, jsonb
 from core.ids import RunId, new_run_id
 from core.outbox import refresh_cards, show_card
+from core.text import visible
 from graphs.run import Payload, Request, Run, StepState, StepView
 from graphs.store import RunGuard, RunStore
 
@@ -53,11 +54,12 @@ async def show_payloads(database: Database, run: Run) -> None:
 
 def pages_of(steps: Sequence[StepView]) -> list[str]:
     """The payloads of all steps, whole and in order, in pieces that each fit one message."""
+    found = [(number, step, step.payload) for number, step in enumerate(steps, 1) if step.payload is not None]
+    # Made visible one by one: a line break in any of it would forge a line of ours.
     whole = "\n\n".join(
-        f"{number}. {step.summary}\n{step.payload.method} {step.payload.path}\n{step.payload.body}"
-        f"\nsha256 of the body {step.payload.request_sha256}, digest {step.payload.digest}"
-        for number, step in enumerate(steps, 1)
-        if step.payload is not None
+        f"{number}. {visible(step.summary)}\n{visible(f'{payload.method} {payload.path}')}\n{visible(payload.body)}"
+        f"\nsha256 of the body {payload.request_sha256}, digest {payload.digest}"
+        for number, step, payload in found
     )
     return [whole[at : at + PAGE] for at in range(0, len(whole), PAGE)]
 

@@ -13,7 +13,7 @@ from core.db import Connection, Database
 from core.ids import RunId
 from core.log import about_run
 from core.metrics import Metrics
-from core.outbox import owe_post
+from core.outbox import owe_words
 from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.models import untraced
 from graphs.rehearsing import said_of
@@ -159,9 +159,8 @@ class Runner:
         async with self._database.transaction() as conn:
             await self._surroundings.on_ended(conn, run.run_id)
             if not ending.told:
-                await owe_post(
-                    conn, run.conversation, text=said_of(run, ending.outcome), receiver_key=f"{run.run_id}.end"
-                )
+                words = said_of(run, ending.outcome)
+                await owe_words(conn, run.conversation, words=words, receiver_key=f"{run.run_id}.end")
             needs_person = ending.state is RunState.NEEDS_PERSON
             state = await self._surroundings.by_hand(conn, run.run_id) if needs_person else ending.state
             took = await self._store.finish(conn, run, state, ending.outcome)

@@ -13,6 +13,8 @@ from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
 from actions.policy import Decision, Verdict
 from actions.records import RecordsUnavailable
 from actions.source import SourceMissing
+from core.text import visible
+from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.rehearsing import show_payloads, show_rehearsed, told
@@ -176,6 +178,9 @@ def _verify(walk: Walk) -> Node:
             decision = decisions[denied[0].key]
             reasons = " ".join(decision.reasons)
             return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
+        too_much = await plan_is_allowed(context, len(plan.steps))
+        if too_much:
+            return ended(state, RunState.REFUSED, f"The plan was not begun. {too_much}")
         return with_more(state, plan=plan.model_dump(mode="json"), results=[])
 
     return verify
@@ -219,7 +224,11 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
     step = plan.steps[len(results)]
-    reason = _broken(plan, results, step) or await _declined_beside(context, plan.steps[len(results) :], step)
+    reason = (
+        _broken(plan, results, step)
+        or await _declined_beside(context, plan.steps[len(results) :], step)
+        or await action_is_allowed(context, step.key)
+    )
     outcome = None if reason else await context.act(step)
     ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):
@@ -233,7 +242,7 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
     own = await context.consent(step)
     if isinstance(own, Declined):
-        return Ended(StepState.REFUSED, own.text, {})
+        return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
 
 
@@ -259,11 +268,11 @@ async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step
 def _ended_by(outcome: Done | Declined | Failed | Rehearsed) -> Ended:
     match outcome:
         case Done(result, text, changed):
-            return Ended(StepState.DONE, text, dict(result), changed)
+            return Ended(StepState.DONE, visible(text), dict(result), visible(changed))
         case Declined(_, text):
-            return Ended(StepState.REFUSED, text, {})
+            return Ended(StepState.REFUSED, visible(text), {})
         case Failed(text):
-            return Ended(StepState.FAILED, text, {})
+            return Ended(StepState.FAILED, visible(text), {})
         case Rehearsed(text):
             return Ended(StepState.REHEARSED, text, {})
 
@@ -279,11 +288,13 @@ def _report(walk: Walk) -> Node:
             await show_payloads(context.database, context.run)
             # Told as the run ends: nothing of a dry run goes through the gateway.
             lines = [(_summary(context, step), found.state, found.text) for step, found in results]
-            return ended(state, _end_state(results), fitting("\n".join([told(lines), *plan.notes])))
+            return ended(state, _end_state(results), fitting("\n".join([told(lines), *map(visible, plan.notes)])))
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
-        text = fitting("\n".join([walk.report(state["case"]["facts"], results), *changed, *plan.notes, *more]))
+        text = fitting(
+            "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
+        )
         await context.act(report_of(context, text))
         return with_more(ended(state, _end_state(results), text), told=True, undo=back)
 

@@ -9,7 +9,7 @@ from core import audit
 from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import CardId, RunId
-from core.outbox import Conversation, owe_post, refresh_cards, show_card
+from core.outbox import Conversation, owe_words, refresh_cards, show_card
 from graphs.run import FOLLOWS, Request, Run, RunState, RunStopped, StepState, StepView, Waiting
 
 
@@ -319,7 +319,7 @@ class RunStore:
                 """,
                 (why, run.run_id, run.epoch, _before(RunState.NEEDS_ATTENTION)),
             )
-            await owe_post(conn, run.conversation, text=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
+            await owe_words(conn, run.conversation, words=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
             await _changed(conn, run.run_id, run.epoch, cursor.rowcount)
             await _audit(conn, run, "run.needed_attention", {"why": why, "stalls": run.stalls})
 

@@ -11,6 +11,7 @@ from actions.action import ArgumentsInvalid
 from actions.compensation import Deed
 from actions.intent import IntentState, TrustLabel
 from actions.outcome import Declined, Done, Parked
+from core.text import visible
 from graphs.context import RunContext
 from graphs.plan import Plan, Step
 from graphs.run import RunState, StepState, StepView
@@ -195,8 +196,8 @@ def _line(found: dict[str, Any]) -> str:
         StepState.UNDONE: "taken back.",
         StepState.SKIPPED: "it never happened, so there was nothing to take back.",
         StepState.BY_HAND: "a person must put this right; the card says how.",
-    }.get(StepState(found["state"]), f"it stands. {found['text']}")
-    return f"{found['summary']}: {said}"
+    }.get(StepState(found["state"]), f"it stands. {visible(found['text'])}")
+    return f"{visible(found['summary'])}: {said}"
 
 
 def _end_state(states: Sequence[StepState]) -> RunState:

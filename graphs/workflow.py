@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langgraph.graph import StateGraph
 
+from actions.budget import Budget
+
 
 @dataclass(frozen=True)
 class Workflow:
@@ -28,6 +30,8 @@ class Workflow:
     build: "Callable[[], StateGraph[Any, Any, Any, Any]]"
     offered: bool = True
     """False for one that people reach by a verb of its own, and no schedule starts."""
+    budget: Budget | None = None
+    """Of each run; what is usual where nothing is declared."""
     needs: frozenset[str] = frozenset()
     """The connectors without which it could only fail; where one is missing it is not offered."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.db import Connection
-from core.outbox import Conversation, owe_post
+from core.outbox import Conversation, owe_words
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Fate:
 
 async def owe(conn: Connection, conversation: Conversation, text: str, receiver_key: str) -> None:
     """Owe `conversation` this message once for ever: a second call with the same key owes nothing more."""
-    await owe_post(conn, conversation, text=text, receiver_key=receiver_key)
+    await owe_words(conn, conversation, words=text, receiver_key=receiver_key)
 
 
 async def fate(conn: Connection, receiver_key: str) -> Fate | None:

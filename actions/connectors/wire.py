@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, cast
 
 from aiohttp import (
@@ -19,6 +20,11 @@ from yarl import URL
 
 from actions.connector import Contested, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
 from core.errors import CountersignError
+from core.text import quoted
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+#: Whoever asks for more is asked again all the same: they may have meant something else.
+_LONGEST_WAIT = timedelta(hours=1)
 
 Explain = Callable[[Mapping[str, Any]], tuple[str, str]]
 """From a refusal's body to the receiver's own code for it and its words, each empty where it says none."""
@@ -124,7 +130,8 @@ class Wire:
         if judged:
             raise judged
         if response.status == 429:
-            raise Unreachable(f"{self._name} asks to be called less often; nothing happened. It is tried again.")
+            text = f"{self._name} asks to be called less often; nothing happened. It is tried again."
+            raise Unreachable(text, wait=_wait_of(response.headers))
         if response.status == 409:
             # It may well be our own earlier call that it knows of: that is no proof that nothing happened.
             why = self._explain(body or {})[1] or "HTTP 409"
@@ -147,6 +154,19 @@ async def own_session(stack: AsyncExitStack) -> ClientSession:
     return await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar(), trust_env=False))
 
 
+def _wait_of(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the other side asks us to wait, in seconds or until a time by its own clock; None where it does not."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdecimal():
+        wait = timedelta(seconds=int(said[:9]))
+    else:
+        try:
+            wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+        except (ValueError, TypeError):
+            return None
+    return min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
 def compact(body: Mapping[str, Any]) -> bytes:
     """`body` as JSON bytes that depend on nothing but its content: sorted keys, no spaces, ASCII."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
@@ -167,4 +187,4 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 def _plain(body: Mapping[str, Any]) -> tuple[str, str]:
     code = body.get("error")
-    return code if isinstance(code, str) else "", str(body.get("message") or code or "")
+    return code if isinstance(code, str) else "", quoted(str(body.get("message") or code or ""))

@@ -1,150 +1,120 @@
-"""Returns: which order, which items, why; trusted records; the rulebook; a refund somebody entitled agrees to."""
+"""Returns: which order, which items, why; trusted records; the rulebook; a refund or exchange somebody agrees to."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from actions.catalogue.order_exchange import Exchange, Exchanged
 from actions.catalogue.order_update import OrderReturn, OrderUpdated
 from actions.catalogue.payment_refund import Refund, Refunded
 from actions.intent import TrustLabel
-from actions.records import Customer, Order, OrderItem, ReturnRequest
-from actions.rulebook import Destination, RefundOrder, Refusal, ReturnWish, WishedItem
+from actions.mailbox import MAILBOX, Mail
+from actions.records import Customer, Order, Product, ReturnRequest
+from actions.rulebook import RefundOrder, Refusal, ReturnWish, WishedItem
+from actions.swaps import ExchangeOrder, ExchangeWish, NewItem
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.reasoner import Wanted
+from graphs.return_words import ReturnAsk, evidence_in, read_ask, wished_exchange, wished_items, wished_return
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
 from graphs.workflow import Workflow
 
-_ORDER = re.compile(r"#?\b(W\d{3,})\b", re.IGNORECASE)
-_METHOD = re.compile(r"\b((?:gift_card|paypal|credit_card)_\w+)\b", re.IGNORECASE)
-_DESTINATION = re.compile(
-    r"\b(?:to|on|onto|into|by|via)\s+(?:the\s+|a\s+|my\s+|his\s+|her\s+|their\s+)?"
-    r"(gift card|paypal|credit card|original)\b",
-    re.IGNORECASE,
-)
-_REASON = re.compile(r"\b(?:because|reason:|since|as)\s+(.+)$", re.IGNORECASE | re.DOTALL)
-_ITEM_ID = re.compile(r"(?<![\w#])(\d{4,})(?!\w)")
-_ALL = re.compile(r"\b(everything|all(?: of it| items)?|(?:the )?(?:whole|entire|full) order)\b", re.IGNORECASE)
-_COUNTS = {"one": 1, "a": 1, "an": 1, "the": 1, "two": 2, "both": 2, "three": 3, "four": 4}
+__all__ = ["RETURNS", "ReturnAsk", "read_ask", "wished_items"]
 
 #: How many of the shop's open return requests one sweep takes on.
 SWEEP = 20
+#: How a request names a mail that asks for a return.
+MAIL = "mail "
 
-
-class ReturnAsk(BaseModel):
-    """What somebody asks about a return, as far as their words say it."""
-
-    order_id: str | None = None
-    items: list[str] = []
-    """Item ids or names, one entry for each piece named; `all` for the whole order."""
-    destination: str | None = None
-    """A payment method id, or `original`, `gift card`, `paypal`, `credit card`."""
-    reason: str = ""
+Ruled = TypeVar("Ruled", RefundOrder, ExchangeOrder)
+Origins = dict[str, tuple[TrustLabel, str | None]]
 
 
 class OneReturn(BaseModel):
-    """One return as gathered: what is wished for, and how far its words may be trusted."""
+    """One return or exchange as gathered: what is wished for, and how far its words may be trusted."""
 
     order_id: str
-    wish: ReturnWish
+    wish: ReturnWish | None = None
+    exchange: ExchangeWish | None = None
     label: TrustLabel
     endorsed_by: str | None
     said_by: str
 
-
-def read_ask(text: str) -> ReturnAsk | None:
-    """What the words of a request say, by pattern; None when they name no order."""
-    order = _ORDER.search(text)
-    if order is None:
-        return None
-    found_reason = _REASON.search(text)
-    words = text[: found_reason.start()] if found_reason else text
-    method, destination = _METHOD.search(words), _DESTINATION.search(words)
-    items = ["all"] if _ALL.search(words) else _ITEM_ID.findall(_METHOD.sub(" ", words))
-    return ReturnAsk(
-        order_id=f"#{order.group(1).upper()}",
-        items=items or [words],
-        destination=method.group(1).lower() if method else destination.group(1).lower() if destination else None,
-        reason=found_reason.group(1).strip() if found_reason else "",
-    )
-
-
-def wished_items(order: Order, named: Sequence[str]) -> list[WishedItem]:
-    """The items of `order` that are named, by id, by name, or all of it; raises NoPlan rather than guess."""
-    if [name.casefold() for name in named] == ["all"]:
-        ids = [line.item_id for line in order.items]
-        return [WishedItem(item_id=item_id, count=ids.count(item_id)) for item_id in dict.fromkeys(ids)]
-    found = [item for name in named for item in _items_in(order, name)]
-    if not found:
-        raise NoPlan(f"I could not tell which items of {order.order_id} come back. Name them: {_offer(order.items)}.")
-    return found
-
-
-def _items_in(order: Order, name: str) -> list[WishedItem]:
-    if _ITEM_ID.fullmatch(name.strip()):
-        return [WishedItem(item_id=name.strip())]
-    found: list[WishedItem] = []
-    for product in dict.fromkeys(line.name for line in order.items):
-        mention = re.search(rf"(?:\b(\w+)\s+(?:x\s+|of the\s+)?)?\b{re.escape(product)}s?\b", name, re.IGNORECASE)
-        if mention is None:
-            continue
-        variants = {line.item_id for line in order.items if line.name == product}
-        if len(variants) > 1:
-            lines = [line for line in order.items if line.name == product]
-            raise NoPlan(f"{order.order_id} has several kinds of {product}. Name the item: {_offer(lines)}.")
-        found.append(WishedItem(item_id=variants.pop(), count=_count(mention.group(1))))
-    return found
-
-
-def _count(word: str | None) -> int:
-    if word is None:
-        return 1
-    if word.isdigit() and 0 < int(word) < 100:
-        return int(word)
-    return _COUNTS.get(word.casefold(), 1)
-
-
-def _offer(lines: Sequence[OrderItem]) -> str:
-    unique = {line.item_id: line.name for line in lines}
-    return ", ".join(f"{item_id} ({name})" for item_id, name in unique.items())
-
-
-def _wish(order: Order, customer: Customer, ask: ReturnAsk) -> ReturnWish:
-    items = wished_items(order, ask.items)
-    words = (ask.destination or "").casefold()
-    if words in {"", "original"}:
-        return ReturnWish(items=items, reason=ask.reason)
-    if words == "gift card":
-        return ReturnWish(items=items, reason=ask.reason, destination=Destination.GIFT_CARD)
-    kind = words.replace(" ", "_")
-    held = [method.payment_method_id for method in customer.payment_methods if method.kind == kind]
-    if len(held) > 1:
-        raise NoPlan(f"The customer has {len(held)} payment methods of that kind. Name one: {', '.join(held)}.")
-    return ReturnWish(items=items, reason=ask.reason, payment_method_id=held[0] if held else ask.destination)
+    @property
+    def reason(self) -> str:
+        """Why, in the words of whoever asks."""
+        return self.wish.reason if self.wish else self.exchange.reason if self.exchange else ""
 
 
 async def gather(text: str, context: RunContext) -> Facts:
     """What is asked, checked against the shop's records; a sweep takes the shop's open return requests."""
-    if text.strip().casefold() in {"sweep", "open", "open requests"}:
+    said = text.strip()
+    if said.casefold() in {"sweep", "open", "open requests"}:
         return await _gather_sweep(context)
-    thought = await context.reasoner.extract(
-        text, Wanted(ReturnAsk, "Which order, which items, where the money goes, and why.", read_ask)
-    )
-    ask = thought.value
-    if ask is None or not ask.order_id:
+    if said.casefold().startswith(MAIL):
+        return await _gather_mail(said[len(MAIL) :].strip(), context)
+    return await _gather_words(text, context)
+
+
+async def _gather_words(text: str, context: RunContext) -> Facts:
+    ask, reasoned_by = await _understand(text, context)
+    order, customer = await _records_of(context, ask.order_id or "")
+    one = await _one(context, order, customer, ask, evidence_in(text))
+    return _facts([one], reasoned_by=reasoned_by)
+
+
+async def _understand(text: str, context: RunContext) -> tuple[ReturnAsk, str]:
+    about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
+    thought = await context.reasoner.extract(text, Wanted(ReturnAsk, about, read_ask))
+    if thought.value is None or not thought.value.order_id:
         raise NoPlan("I could not find an order number in that. Write it like #W1001, with the items that come back.")
-    order, customer = await _records_of(context, ask.order_id)
-    one = OneReturn(
+    return thought.value, thought.reasoned_by
+
+
+async def _one(
+    context: RunContext, order: Order, customer: Customer, ask: ReturnAsk, evidence: Sequence[str]
+) -> OneReturn:
+    swapping = bool(ask.new_items)
+    products = await _products(context, order) if swapping else []
+    return OneReturn(
         order_id=order.order_id,
-        wish=_wish(order, customer, ask),
+        wish=None if swapping else wished_return(order, customer, ask, evidence),
+        exchange=wished_exchange(order, customer, ask, products) if swapping else None,
         label=TrustLabel.MEMBER,
         endorsed_by=None,
         said_by="a member of the team",
     )
-    return {"returns": [one.model_dump(mode="json")], "notes": [], "reasoned_by": thought.reasoned_by, "sweep": False}
+
+
+async def _gather_mail(message_id: str, context: RunContext) -> Facts:
+    """The return that a mail asks for: its words are its sender's, and only the server's word on the sender counts."""
+    if not context.sources.has(MAILBOX):
+        raise NoPlan("This installation reads no mailbox. Name the order and the items instead.")
+    mail = await context.sources.get(MAILBOX).mail(message_id)
+    if mail is None:
+        raise NoPlan(f"The mailbox has no mail {message_id}. Look for it under its subject.")
+    ask, reasoned_by = await _understand(f"{mail.subject}\n{mail.text}", context)
+    order, customer = await _records_of(context, ask.order_id or "")
+    pictures = [each.name for each in mail.attachments if each.type.startswith("image/") and each.size > 0]
+    one = await _one(context, order, customer, ask, pictures)
+    link = endorsement(mail, order, customer)
+    said_by = f"mail {mail.message_id} from {mail.from_address or 'an unknown sender'}"
+    external = {"label": TrustLabel.EXTERNAL, "endorsed_by": link, "said_by": said_by}
+    return _facts([one.model_copy(update=external)], reasoned_by=reasoned_by)
+
+
+def endorsement(mail: Mail, order: Order, customer: Customer) -> str | None:
+    """What ties a mail to the order it names: the verified sender is the address on that order; None without it."""
+    if not mail.is_verified or mail.from_address.casefold() != customer.email.casefold():
+        return None
+    return f"the verified sender {mail.from_address} is the address on order {order.order_id}"
+
+
+def _facts(returns: Sequence[OneReturn], *, reasoned_by: str, notes: Sequence[str] = (), sweep: bool = False) -> Facts:
+    listed = [each.model_dump(mode="json") for each in returns]
+    return {"returns": listed, "notes": list(notes), "reasoned_by": reasoned_by, "sweep": sweep}
 
 
 async def _records_of(context: RunContext, order_id: str) -> tuple[Order, Customer]:
@@ -158,12 +128,18 @@ async def _records_of(context: RunContext, order_id: str) -> tuple[Order, Custom
     return order, customer
 
 
+async def _products(context: RunContext, order: Order) -> list[Product]:
+    ids = dict.fromkeys(line.product_id for line in order.items)
+    found = [await context.records.product(product_id) for product_id in ids]
+    return [product for product in found if product is not None]
+
+
 async def _gather_sweep(context: RunContext) -> Facts:
-    returns: list[dict[str, Any]] = []
+    returns: list[OneReturn] = []
     notes: list[str] = []
     for request in await context.records.open_returns(SWEEP):
         if request.item_ids:
-            returns.append(_requested(request).model_dump(mode="json"))
+            returns.append(_requested(request))
         else:
             notes.append(
                 f"Request {request.request_id} for {request.order_id} names no items; somebody must read it and ask:"
@@ -171,7 +147,7 @@ async def _gather_sweep(context: RunContext) -> Facts:
             )
     if not returns and not notes:
         raise NoPlan("The shop has no open return requests, so there is nothing to do.")
-    return {"returns": returns, "notes": notes, "reasoned_by": "rules", "sweep": True}
+    return _facts(returns, reasoned_by="rules", notes=notes, sweep=True)
 
 
 def _requested(request: ReturnRequest) -> OneReturn:
@@ -191,50 +167,67 @@ def _requested(request: ReturnRequest) -> OneReturn:
 
 
 async def plan(facts: Facts, context: RunContext) -> Plan:
-    """The rulebook's refund for each return, as steps; a refusal names its rule."""
+    """The rulebook's refund or exchange for each wish, as steps; a refusal names its rule."""
     steps: list[Step] = []
     notes = list(facts["notes"])
     for data in facts["returns"]:
         one = OneReturn.model_validate(data)
         try:
-            order, customer = await _records_of(context, one.order_id)
-            steps += _steps(one, customer, _ruled(context, order, customer, one.wish))
+            steps += await _planned(one, context)
         except NoPlan as error:
             if not facts["sweep"]:
                 raise
             notes.append(f"{one.order_id} ({one.said_by}) is left out: {error}")
     if not steps:
         raise NoPlan("\n".join(["Nothing can be refunded.", *notes]))
-    orders = list(dict.fromkeys(step.group for step in steps))
-    return Plan(summary=f"Return and refund {', '.join(orders)}", steps=steps, notes=notes)
+    orders = ", ".join(dict.fromkeys(step.group for step in steps))
+    verb = "Exchange items of" if steps[0].action == "order.exchange" else "Return and refund"
+    return Plan(summary=f"{verb} {orders}", steps=steps, notes=notes)
 
 
-def _ruled(context: RunContext, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder:
-    ruled = context.rules.rulebook.refund(order, customer, wish)
+async def _planned(one: OneReturn, context: RunContext) -> list[Step]:
+    order, customer = await _records_of(context, one.order_id)
+    rulebook = context.rules.rulebook
+    if one.exchange is not None:
+        sale = _on_sale(await _products(context, order))
+        swap = rulebook.exchange(order, customer, one.exchange, sale)
+        return [_exchange(one, customer, _permitted(swap))]
+    assert one.wish is not None, "a wish is a return or an exchange"
+    return _refund(one, customer, _permitted(rulebook.refund(order, customer, one.wish)))
+
+
+def _on_sale(products: Sequence[Product]) -> list[NewItem]:
+    return [
+        NewItem(
+            item_id=variant.item_id,
+            product_id=product.product_id,
+            name=product.name,
+            price=variant.price,
+            is_available=variant.available,
+        )
+        for product in products
+        for variant in product.variants
+    ]
+
+
+def _permitted(ruled: Ruled | Refusal) -> Ruled:
     if isinstance(ruled, Refusal):
         raise NoPlan(f"{ruled.reason} {ruled.do}", rule=ruled.rule)
     return ruled
 
 
-def _steps(one: OneReturn, customer: Customer, ruled: RefundOrder) -> list[Step]:
+def _refund(one: OneReturn, customer: Customer, ruled: RefundOrder) -> list[Step]:
     """The shop's record first: an order that is already in return stops the refund at the shop itself."""
-    reason = _short(one.wish.reason) or "return"
-    computed = f"computed by the rulebook, version {ruled.rulebook_version}"
-    origins: dict[str, tuple[TrustLabel, str | None]] = {
-        "order_id": (one.label, one.endorsed_by),
-        "item_ids": (one.label, one.endorsed_by),
-        "amount": (TrustLabel.OPERATOR, computed),
-        "payment_method_id": (TrustLabel.OPERATOR, "on the record of the order's own customer"),
-        "customer_id": (TrustLabel.OPERATOR, "the order's own customer"),
-    }
-    asked = [f"The customer asked in {one.said_by}: {reason}"] if one.label is TrustLabel.EXTERNAL else []
-    evidence = [*ruled.reasons, *asked]
-    order_id, method, amount = one.order_id, ruled.payment_method_id, ruled.amount
+    origins = _origins(one, ruled.rulebook_version)
+    if ruled.looks:
+        # Nobody but whoever asks says that this is so: the amount rests on their word until a person has looked.
+        origins["amount"] = (TrustLabel.EXTERNAL, None)
+    evidence = [*map(str, ruled.looks), *ruled.reasons, *_asked(one), *_shown(one)]
     refund = Refund(
-        order_id=order_id,
-        payment_method_id=method,
-        amount=amount,
-        reason=reason,
+        order_id=one.order_id,
+        payment_method_id=ruled.payment_method_id,
+        amount=ruled.amount,
+        reason=_short(one.reason) or "return",
         customer_id=customer.customer_id,
     )
     update = OrderReturn(**refund.model_dump(exclude={"customer_id"}), item_ids=ruled.item_ids)
@@ -244,18 +237,49 @@ def _steps(one: OneReturn, customer: Customer, ruled: RefundOrder) -> list[Step]
     ]
 
 
+def _exchange(one: OneReturn, customer: Customer, ruled: ExchangeOrder) -> Step:
+    swap = Exchange(
+        order_id=one.order_id,
+        item_ids=ruled.item_ids,
+        new_item_ids=ruled.new_item_ids,
+        payment_method_id=ruled.payment_method_id,
+        difference=ruled.difference,
+        reason=_short(one.reason) or "exchange",
+        customer_id=customer.customer_id,
+    )
+    origins = _origins(one, ruled.rulebook_version)
+    return _step("exchange", "order.exchange", swap, one.order_id, origins, [*ruled.reasons, *_asked(one)])
+
+
+def _origins(one: OneReturn, version: int) -> Origins:
+    computed = f"computed by the rulebook, version {version}"
+    return {
+        "order_id": (one.label, one.endorsed_by),
+        "item_ids": (one.label, one.endorsed_by),
+        "new_item_ids": (one.label, one.endorsed_by),
+        "amount": (TrustLabel.OPERATOR, computed),
+        "difference": (TrustLabel.OPERATOR, computed),
+        "payment_method_id": (TrustLabel.OPERATOR, "on the record of the order's own customer"),
+        "customer_id": (TrustLabel.OPERATOR, "the order's own customer"),
+    }
+
+
+def _asked(one: OneReturn) -> list[str]:
+    if one.label is not TrustLabel.EXTERNAL:
+        return []
+    return [f"The customer asked in {one.said_by}: {_short(one.reason) or 'return'}"]
+
+
+def _shown(one: OneReturn) -> list[str]:
+    pictures = one.wish.evidence if one.wish else []
+    return [f"Pictures came along: {', '.join(pictures)[:300]}"] if pictures else []
+
+
 def _short(reason: str) -> str:
     return reason if len(reason) <= 500 else f"{reason[:499]}…"
 
 
-def _step(
-    verb: str,
-    action: str,
-    args: BaseModel,
-    order_id: str,
-    origins: dict[str, tuple[TrustLabel, str | None]],
-    evidence: list[str],
-) -> Step:
+def _step(verb: str, action: str, args: BaseModel, order_id: str, origins: Origins, evidence: list[str]) -> Step:
     known = {name: origin for name, origin in origins.items() if name in type(args).model_fields}
     return Step(
         key=f"{verb}:{order_id}",
@@ -273,21 +297,31 @@ def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:
 
 
 def _line(step: Step, ended: Ended) -> str:
-    if step.action == "payment.refund":
-        if ended.state is not StepState.DONE:
-            return f"{step.group}: not refunded. {ended.text}"
-        done = Refunded.model_validate(ended.result)
-        return f"{step.group}: refunded {done.amount} to {done.payment_method_id} (receipt {done.refund_id})."
-    if ended.state is not StepState.DONE:
-        return "" if ended.state is StepState.SKIPPED else f"{step.group}: the order was not changed. {ended.text}"
-    return f"{step.group}: the order is now {OrderUpdated.model_validate(ended.result).status}."
+    done: Any = ended.result if ended.state is StepState.DONE else None
+    match step.action:
+        case "payment.refund":
+            if done is None:
+                return f"{step.group}: not refunded. {ended.text}"
+            made = Refunded.model_validate(done)
+            return f"{step.group}: refunded {made.amount} to {made.payment_method_id} (receipt {made.refund_id})."
+        case "order.exchange":
+            if done is None:
+                return f"{step.group}: not exchanged. {ended.text}"
+            swapped = Exchanged.model_validate(done)
+            return f"{step.group}: exchanged (receipt {swapped.exchange_id}); the order is now {swapped.status}."
+        case _:
+            if done is None:
+                return (
+                    "" if ended.state is StepState.SKIPPED else f"{step.group}: the order was not changed. {ended.text}"
+                )
+            return f"{step.group}: the order is now {OrderUpdated.model_validate(done).status}."
 
 
 RETURNS = Workflow(
     name="returns",
     version=1,
-    purpose="Check a return against the rulebook and refund what it allows",
-    usage="#ORDER items … [to gift card] because …  |  sweep",
+    purpose="Check a return or an exchange against the rulebook, and refund or swap what it allows",
+    usage="#ORDER items … [to gift card] because … [photo: …]  |  exchange A for B of #ORDER  |  mail ID  |  sweep",
     examples=(
         "a customer wants to return an order",
         "please refund the water bottle from order #W1001, it leaks",
@@ -295,6 +329,7 @@ RETURNS = Workflow(
         "take back item 6469567736 of #W2611340 because it is broken",
         "return everything from #W1004",
         "the customer wants their money back for a delivered order",
+        "exchange the shirt of #W1006 for a larger size",
     ),
     needs=frozenset({"shop", "payments"}),
     build=lambda: spine(
@@ -302,7 +337,7 @@ RETURNS = Workflow(
             gather=gather,
             plan=plan,
             report=report,
-            actions=("order.update", "payment.refund", "message.post"),
+            actions=("order.update", "order.exchange", "payment.refund", "message.post"),
             undo_on_failure=True,
         )
     ),

@@ -183,6 +183,12 @@ async def test_verify_fails_and_names_the_row(house, installation_database):
     assert code == 1
     assert "BROKEN. Row 33 was changed" in said
     assert "20 rows verified" in said
+    assert "everything is paused" in said
+    async with installation_database.connection() as conn:
+        cursor = await conn.execute("select workspace, kind, cause, because from actions.pause where lifted_at is null")
+        [pause] = await cursor.fetchall()
+    assert (pause["workspace"], pause["kind"], pause["cause"]) == ("T1", "workspace", "audit")
+    assert "Row 33 was changed" in pause["because"]
 
 
 async def test_a_log_that_is_gone_altogether_is_missed(house, installation_database):
@@ -282,6 +288,35 @@ async def test_the_loop_seals_at_the_hundredth_row_and_once_more_when_it_is_stop
     newest = folder.newest("T1")
     assert newest is not None
     assert newest.size == 105
+
+
+async def test_a_log_that_sealing_finds_broken_is_reported_once_until_it_is_whole_again(
+    installation_database, tmp_path
+):
+    found, stop = [], asyncio.Event()
+
+    async def on_fault(why):
+        found.append(why)
+
+    await fill(installation_database, "T1", 20)
+    sealing = Sealing(
+        installation_database, SealFolder(tmp_path / "audit"), a_signer(tmp_path), CLOCK, on_fault=on_fault
+    )
+    await sealing.seal()
+    async with installation_database.transaction() as conn:
+        await conn.execute("alter table core.audit disable trigger audit_refuses")
+        await conn.execute("delete from core.audit where seq > 15")
+        await conn.execute("update core.audit_head set seq = 15")
+    serving = asyncio.create_task(sealing.run(stop))
+    async with asyncio.timeout(30):
+        while not found:
+            await asyncio.sleep(0.05)
+        assert not await sealing.healthy()
+        # The last look, as it stops, finds the same fault and does not report it again.
+        stop.set()
+        await serving
+    assert len(found) == 1
+    assert "20 were sealed: rows were cut off" in found[0]
 
 
 async def test_of_two_processes_one_seals(tmp_path):

@@ -25,6 +25,7 @@ from tests.support.company import ADA, BEN, CLEO
 from tests.support.ledger import (
     ALLOW_SMALL,
     ENDORSED,
+    NOON,
     Died,
     Outside,
     Stalling,
@@ -118,6 +119,19 @@ async def test_asking_again_gives_the_stored_result_without_a_second_sending(hou
     first = await house.refund(caller)
     assert [await house.refund(caller) for _ in range(3)] == [first] * 3
     assert len(house.outside.sent) == 1
+
+
+@pytest.mark.parametrize("settles", [EffectClass.KEYED, EffectClass.PROBEABLE])
+async def test_a_receiver_that_asks_to_wait_is_not_called_before_that_time(house, settles):
+    house.outside.settles, house.outside.wait = settles, timedelta(seconds=90)
+    house.outside.modes = ["unreachable"]
+    caller = await house.caller()
+    outcome = await house.refund(caller)
+    assert isinstance(outcome, Parked)
+    assert (outcome.kind, outcome.text) == ("delivery", "payments asks to wait 90 s; I ask it again then.")
+    assert (len(house.outside.sent), house.woken[-1]) == (1, (caller.run_id, NOON + timedelta(seconds=90)))
+    assert isinstance(await house.refund(caller), Done)
+    assert await house.states(caller) == ["unsent", "done"]
 
 
 async def test_another_step_and_another_run_are_other_effects(house):

@@ -289,6 +289,27 @@ async def test_what_is_not_known_to_have_failed_is_unknown(session, status, body
         assert len(seen) == 2
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "0"}, 1),
+        ({"Retry-After": "9" * 5000}, 3600),
+        ({"Retry-After": "Fri, 27 Nov 2026 12:01:30 GMT", "Date": "Fri, 27 Nov 2026 12:00:00 GMT"}, 90),
+        ({"Retry-After": "Fri, 27 Nov 2026 12:01:30 GMT", "Date": "now"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({}, None),
+    ],
+)
+async def test_how_long_the_receiver_asks_us_to_wait_is_read_by_its_own_clock(session, headers, seconds):
+    async with answering(429, b"{}", headers=headers) as (url, _):
+        connector = payments_at(session, url)
+        with pytest.raises(Unreachable) as caught:
+            await connector.send(connector.request(refund(), "key-1"), timeout=WINDOW)
+    assert caught.value.wait == (None if seconds is None else timedelta(seconds=seconds))
+
+
 async def test_an_answer_about_another_refund_is_no_receipt(session):
     other = b'{"refund":{"refund_id":"re_1","order_id":"#W1002","amount_minor":1,"currency":"USD",'
     async with answering(201, other + b'"payment_method_id":"paypal_1002"}}') as (url, _):

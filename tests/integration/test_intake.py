@@ -127,7 +127,7 @@ def _assemble(database: Database, channel: SlackChannel, directory: Directory) -
         await runs.wake(conn, run_id)
         woken.append(run_id)
 
-    async def choose_workflow(text: str) -> str | None:
+    async def choose_workflow(text: str, requester: str) -> str | None:
         return "returns" if "back" in text else None
 
     desk = RunDesk(

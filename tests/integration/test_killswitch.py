@@ -10,10 +10,11 @@ from actions.connector import EffectClass
 from actions.killswitch import By, KillSwitch, Target, may_pause, may_resume
 from actions.outcome import Done, Parked
 from actions.pause import Trips
+from bot.switch import telling_of_trips
 from core.errors import CountersignError
 from tests.support.clicks import campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA
-from tests.support.ledger import Died, Outside, a_house, a_team, member
+from tests.support.ledger import ALLOW_SMALL, Died, Outside, a_house, a_team, member, rules_of
 from tests.support.switching import (
     EVERYTHING,
     FEW_TRIALS,
@@ -243,6 +244,21 @@ async def test_too_many_effects_in_doubt_pause_their_connector_and_a_resume_coun
     await release(house, switch, Target("connector", "payments"))
     assert await switch.watch() == []
     assert isinstance(await house.refund(await house.caller()), Done)
+
+
+async def test_what_trips_by_itself_is_told_in_the_approvals_channel_once(house):
+    house.rules = rules_of(ALLOW_SMALL, approvals={"channel": "C0APPROVALS"})
+    for process in (a_switch(house), a_switch(house)):
+        process._tell_people = telling_of_trips(lambda: house.rules)
+        await process.trip_on_audit("Row 33 was changed. " * 40)
+        await process.watch()
+        await process.watch()
+    await press(house, a_switch(house), Target("workflow", "returns"))
+    await process.watch()
+    told = await house.execute("select channel, payload ->> 'text' as text from core.outbox")
+    assert [row["channel"] for row in told] == ["C0APPROVALS"]
+    assert "Everything is paused by the kill switch itself: the audit log cannot be trusted: Row 33" in told[0]["text"]
+    assert "until an admin says `resume`" in told[0]["text"]
 
 
 async def test_an_audit_log_that_refuses_pauses_everything_though_that_cannot_be_audited(house, switch):

@@ -5,21 +5,25 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from core.clock import SettableClock
 from core.metrics import Metrics
-from graphs.models import LlmReasoner, ModelOptions, Price, open_reasoner
+from graphs.guarding import NoGuard
+from graphs.llm_reasoner import LlmReasoner
+from graphs.models import ModelOptions, Models, Price, open_reasoner
 from graphs.reasoner import Choice, Example, Reasoner, Wanted
 from graphs.rules_reasoner import RulesReasoner
 from tests.support.scripted_model import Reply, ScriptedModel, open_scripted_model
 
 OpenWith = Callable[..., Awaitable[Reasoner]]
 EXAMPLES = [Example("returns", "refund the kettle"), Example("mailbox", "sort the inbox")]
-PRICES = {"small": Price(Decimal("0.40"), Decimal("1.60"))}
+PRICE = Price(Decimal("0.40"), Decimal("1.60"))
 
 
 class Item(BaseModel):
@@ -58,16 +62,24 @@ def open_with(model: ScriptedModel, metrics: Metrics, opened: AsyncExitStack) ->
     """Opens a reasoner with that server, some options changed."""
 
     async def open_with(**changes: Any) -> Reasoner:
-        reasoner = open_reasoner(_options(model, **changes), metrics)
+        options = _options(model, **changes)
+        models = Models({"small": options} if options.base_url or options.api_key else {})
+        reasoner = open_reasoner(models, metrics, secrets=["hush-hush-canary"])
         opened.push_async_callback(reasoner.close)
         return reasoner
 
     return open_with
 
 
-def _options(model: ScriptedModel, **changes: Any) -> ModelOptions:
-    options = {"base_url": f"{model.url}/v1", "model": "small", "timeout_seconds": 5, "prices": PRICES} | changes
-    return ModelOptions(**options)
+def _options(at: ScriptedModel, **changes: Any) -> ModelOptions:
+    options = {
+        "base_url": f"{at.url}/v1",
+        "model": "small",
+        "timeout_seconds": 5,
+        "price": PRICE,
+        "structured": "function_calling",
+    }
+    return ModelOptions(**options | changes)
 
 
 @pytest.fixture
@@ -96,9 +108,9 @@ async def test_a_label_carries_who_gave_it_its_tokens_and_its_cost(
     thought = await reasoner.classify("refund the kettle", EXAMPLES)
     assert (thought.value, thought.reasoned_by, thought.certain) == ("mailbox", "model small", True)
     assert (thought.tokens_in, thought.tokens_out, thought.cost_usd) == (1000, 100, Decimal("0.00056"))
-    assert _calls(metrics, "classify", "ok") == 1
+    assert _calls(metrics, "reason", "ok") == 1
     spent = metrics.registry.get_sample_value(
-        "countersign_model_cost_usd_total", {"purpose": "classify", "model": "small"}
+        "countersign_model_cost_usd_total", {"purpose": "reason", "model": "small"}
     )
     assert spent == pytest.approx(0.00056)
 
@@ -111,7 +123,7 @@ async def test_a_model_may_not_know_either(model: ScriptedModel, reasoner: Reaso
 
 async def test_a_model_without_a_known_price_has_no_cost(model: ScriptedModel, open_with: OpenWith) -> None:
     model.will_say(Reply({"label": "returns"}))
-    thought = await (await open_with(prices={})).classify("x", EXAMPLES)
+    thought = await (await open_with(price=None)).classify("x", EXAMPLES)
     assert (thought.cost_usd, thought.note) == (None, "price unknown")
 
 
@@ -135,17 +147,18 @@ FAILURES = {
         Reply('{"label": '),
         Reply({"label": 7}),
         Reply({"label": "pirates"}),
-        Reply({"label": "mailbox"}, tool="other_tool"),
         Reply(content="returns, I think"),
-        Reply(content=""),
         Reply(body="<html>it works</html>"),
         Reply(body="{}"),
     ],
     "truncated": [Reply('{"label": "ret', finish="length"), Reply({"label": "mailbox"}, finish="length")],
     "refused": [Reply(refusal="I cannot help"), Reply({"label": "mailbox"}, finish="content_filter")],
-    "unavailable": [Reply(status=500), Reply(status=503), Reply(status=429)],
+    "empty": [Reply(content=""), Reply()],
+    "wrong_tool": [Reply({"label": "mailbox"}, tool="delete_everything")],
+    "unavailable": [Reply(status=500), Reply(status=503)],
+    "rate_limited": [Reply(status=429)],
     "rejected": [Reply(status=401), Reply(status=404), Reply(status=400)],
-    "timeout": [Reply(hang=True)],
+    "timeout": [Reply(hang=True), Reply(trickle=True)],
 }
 
 
@@ -156,13 +169,12 @@ async def test_whatever_fails_rules_answer_and_it_is_counted(
     model: ScriptedModel, open_with: OpenWith, metrics: Metrics, outcome: str, reply: Reply
 ) -> None:
     model.will_say(reply)
-    # Retries of a server in trouble take their time; a hang must not.
-    thinks = await open_with(timeout_seconds=0.5 if reply.hang else 10)
+    thinks = await open_with(timeout_seconds=0.4 if outcome == "timeout" else 10, tries=1)
     thought = await thinks.classify("refund the kettle", EXAMPLES)
     assert (thought.value, thought.reasoner) == ("returns", "rules")
     assert "so rules answered" in thought.note
-    assert _calls(metrics, "classify", outcome) == 1
-    assert _calls(metrics, "classify", "ok") == 0
+    assert _calls(metrics, "reason", outcome) == 1
+    assert _calls(metrics, "reason", "ok") == 0
 
 
 async def test_a_failed_call_still_costs_what_it_used(model: ScriptedModel, reasoner: Reasoner) -> None:
@@ -184,7 +196,7 @@ async def test_a_server_that_is_not_there_is_unavailable(open_with: OpenWith, me
     thinks = await open_with(base_url="http://127.0.0.1:9/v1")
     thought = await thinks.classify("refund the kettle", EXAMPLES)
     assert thought.value == "returns"
-    assert _calls(metrics, "classify", "unavailable") == 1
+    assert _calls(metrics, "reason", "unavailable") == 3
 
 
 async def test_every_skill_falls_back(model: ScriptedModel, reasoner: Reasoner, metrics: Metrics) -> None:
@@ -193,8 +205,7 @@ async def test_every_skill_falls_back(model: ScriptedModel, reasoner: Reasoner, 
     assert (await reasoner.draft("Dear $name", {"name": "Ada"})).value == "Dear Ada"
     assert (await reasoner.summarise(["One. Two."], sentences=1)).value == "One."
     assert (await reasoner.plan("refund the kettle", [Choice("a", "refund the kettle")])).value == ("a",)
-    for skill in ("extract", "draft", "summarise", "plan"):
-        assert _calls(metrics, skill, "malformed") == 1
+    assert [_calls(metrics, purpose, "malformed") for purpose in ("reason", "write", "plan")] == [1, 2, 1]
 
 
 @pytest.mark.parametrize("names", [["c"], ["a", "a"], ["a", "c"]])
@@ -213,7 +224,7 @@ async def test_a_draft_that_changes_a_fact_is_not_used(
     model.will_say(Reply({"text": "You get 54.40 USD back."}))
     thought = await reasoner.draft("We refund $amount.", {"amount": "54.04 USD"})
     assert (thought.value, thought.reasoner) == ("We refund 54.04 USD.", "rules")
-    assert _calls(metrics, "draft", "unfaithful") == 1
+    assert _calls(metrics, "write", "unfaithful") == 1
 
 
 async def test_a_draft_that_lacks_facts_is_not_given_to_a_model_to_invent(
@@ -221,6 +232,107 @@ async def test_a_draft_that_lacks_facts_is_not_given_to_a_model_to_invent(
 ) -> None:
     thought = await reasoner.draft("Dear $name", {})
     assert thought.value == "Dear [fill in: name]"
+    assert model.asked == []
+
+
+JSON_FAILURES = {
+    "malformed": [Reply(content='{"label": '), Reply({"label": "pirates"}), Reply(content="returns, I think")],
+    "empty": [Reply(content="")],
+    "truncated": [Reply({"label": "mailbox"}, finish="length")],
+    "refused": [Reply(refusal="I cannot help"), Reply({"label": "mailbox"}, finish="content_filter")],
+    "rejected": [Reply(status=400)],
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reply"), [(outcome, reply) for outcome, replies in JSON_FAILURES.items() for reply in replies]
+)
+async def test_a_server_that_only_honours_a_json_schema_is_asked_by_one_and_fails_alike(
+    model: ScriptedModel, open_with: OpenWith, metrics: Metrics, outcome: str, reply: Reply
+) -> None:
+    thinks = await open_with(structured=None, tries=1)
+    model.will_say(Reply({"label": "mailbox"}), reply)
+    assert (await thinks.classify("refund the kettle", EXAMPLES)).value == "mailbox"
+    assert model.asked[0]["response_format"]["type"] == "json_schema"
+    assert "tools" not in model.asked[0]
+    thought = await thinks.classify("refund the kettle, please", EXAMPLES)
+    assert (thought.value, thought.reasoner) == ("returns", "rules")
+    assert _calls(metrics, "reason", outcome) == 1
+
+
+def test_openai_itself_is_asked_by_a_tool_and_any_other_server_by_a_schema() -> None:
+    assert ModelOptions().asks_by == "function_calling"
+    assert ModelOptions(base_url="https://api.openai.com/v1/").asks_by == "function_calling"
+    assert ModelOptions(base_url="http://127.0.0.1:8080/v1").asks_by == "json_schema"
+    assert (
+        ModelOptions(base_url="http://127.0.0.1:8080/v1", structured="function_calling").asks_by == "function_calling"
+    )
+
+
+async def test_nothing_secret_stands_in_a_prompt(model: ScriptedModel, reasoner: Reasoner) -> None:
+    model.will_say(Reply({"text": "Short."}))
+    shaped = ("sk-abcdefghijklmnop1234", "xoxb-1234567890-abcdef", "postgresql://app:pa55word@db/x")
+    await reasoner.summarise([f"the key is hush-hush-canary, or {' or '.join(shaped)}"])
+    sent = json.dumps(model.asked)
+    assert "[secret]" in sent
+    for secret in ("hush-hush-canary", "abcdefghijklmnop1234", "1234567890-abcdef", "pa55word"):
+        assert secret not in sent
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[ScriptedModel]:
+    async with open_scripted_model() as model:
+        yield model
+
+
+async def _chained(model: ScriptedModel, second: ScriptedModel, metrics: Metrics, **changes: Any) -> LlmReasoner:
+    options = {"small": _options(model, **changes), "large": _options(second, model="large", **changes)}
+    models = Models(options, {"reason": ["small", "large"], "write": ["large"]})
+    opened = open_reasoner(models, metrics, clock=SettableClock(datetime(2026, 5, 4, tzinfo=UTC)))
+    assert isinstance(opened, LlmReasoner)
+    return opened
+
+
+async def test_each_purpose_asks_its_own_chain_and_the_next_model_answers_where_one_does_not(
+    model: ScriptedModel, second: ScriptedModel, metrics: Metrics, opened: AsyncExitStack
+) -> None:
+    thinks = await _chained(model, second, metrics, tries=1)
+    opened.push_async_callback(thinks.close)
+    model.will_say(Reply(status=500))
+    second.will_say(Reply({"label": "mailbox"}, tokens=(1000, 100)), Reply({"text": "Short."}))
+    thought = await thinks.classify("refund the kettle", EXAMPLES)
+    assert (thought.value, thought.reasoned_by) == ("mailbox", "model large")
+    assert thought.note == "model small could not be reached"
+    assert (await thinks.summarise(["A long story."])).model == "large"
+    assert (len(model.asked), len(second.asked)) == (1, 2)
+
+
+async def test_a_model_that_fails_again_and_again_is_left_alone_for_a_while_and_then_tried_once(
+    model: ScriptedModel, second: ScriptedModel, metrics: Metrics, opened: AsyncExitStack
+) -> None:
+    clock = SettableClock(datetime(2026, 5, 4, tzinfo=UTC))
+    models = Models({"small": _options(model, tries=1), "large": _options(second, model="large", tries=1)})
+    thinks = open_reasoner(models, metrics, clock=clock)
+    opened.push_async_callback(thinks.close)
+    model.will_say(Reply(status=500))
+    second.will_say(Reply({"label": "mailbox"}))
+    for _ in range(6):
+        assert (await thinks.classify("refund the kettle", EXAMPLES)).model == "large"
+    assert len(model.asked) == 3
+    clock.advance(timedelta(seconds=16))
+    model.will_say(Reply({"label": "returns"}))
+    assert (await thinks.classify("refund the kettle", EXAMPLES)).model == "small"
+    assert _calls(metrics, "reason", "left_alone") == 3
+
+
+async def test_a_teammates_own_chain_goes_before_the_teams(
+    model: ScriptedModel, second: ScriptedModel, metrics: Metrics, opened: AsyncExitStack
+) -> None:
+    thinks = await _chained(model, second, metrics, tries=1)
+    opened.push_async_callback(thinks.close)
+    second.will_say(Reply({"label": "mailbox"}))
+    own = thinks.within(NoGuard(), {"reason": ["large", "nobody declared this"]})
+    assert (await own.classify("refund the kettle", EXAMPLES)).model == "large"
     assert model.asked == []
 
 
@@ -266,9 +378,9 @@ async def test_nothing_is_traced_whatever_the_environment_says(
 _START = """
 import sys
 from core.metrics import Metrics
-from graphs.models import ModelOptions, open_reasoner
+from graphs.models import Models, open_reasoner
 
-open_reasoner(ModelOptions(), Metrics())
+open_reasoner(Models({}), Metrics())
 print([name for name in ("langchain_openai", "openai") if name in sys.modules])
 """
 

@@ -176,6 +176,8 @@ async def test_a_file_that_is_no_good_keeps_the_old_rules_and_is_told_once(place
     assert "policy.yml line 5" in place.watch.warnings()[0]
     [told] = await place.rows("select payload from core.outbox where kind = 'post'")
     assert "policy.yml line 5" in told["payload"]["text"]
+    [event] = await place.rows("select detail from core.audit where event = 'rules.refused'")
+    assert len(event["detail"]["files_sha256"]) == 64
     assert await place.look(a_policy(40)) == "40.00 USD"
     assert place.watch.warnings() == []
 

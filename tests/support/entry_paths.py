@@ -61,7 +61,7 @@ PATHS: dict[str, Row] = {
     **_rows(
         _PRESSED,
         "nothing",
-        *("verb status", "verb approvals", "verb help", "verb autonomy", "verb why"),
+        *("verb status", "verb approvals", "verb help", "verb autonomy", "verb why", "verb cost"),
     ),
     **_rows(_UNDONE, "run", "verb undo"),
     # A dry run goes through the gateway as well, and comes to nothing.
@@ -125,6 +125,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
+        "round model_calls.give_up_lost",
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
@@ -134,6 +135,7 @@ PATHS: dict[str, Row] = {
     **_rows(
         _LISTED,
         "nothing",
+        *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),

@@ -103,6 +103,8 @@ class Outside:
     before_send: Callable[[], None] = lambda: None
     spelling: str = "refund"
     """The bytes are a pure function of the record and of this release: another release may write them otherwise."""
+    wait: timedelta | None = None
+    """How long it asks not to be called, where it cannot be reached."""
     sent: list[Outbound] = field(default_factory=list[Outbound])
     applied: list[Applied] = field(default_factory=list[Applied])
     looked_for: list[str] = field(default_factory=list[str])
@@ -135,7 +137,7 @@ class Outside:
             case "rejected":
                 raise Rejected("The card is closed.", code="card_closed")
             case "unreachable":
-                raise Unreachable("Nobody listens there.")
+                raise Unreachable("Nobody listens there.", wait=self.wait)
             case "lost_unknown":
                 raise OutcomeUnknown("No answer in time.")
             case "contested":

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,8 @@ class Reply:
     body: str | None = None
     hang: bool = False
     tokens: tuple[int, int] = (100, 20)
+    trickle: bool = False
+    """True: the answer comes a byte at a time and never ends."""
 
 
 @dataclass
@@ -40,6 +42,9 @@ class ScriptedModel:
     keys: list[str] = field(default_factory=list[str])
     """The Authorization headers that came."""
 
+    think: Callable[[Json], Reply] | None = None
+    """Makes the answer to each request from its body, where no script is to be followed."""
+
     def will_say(self, *replies: Reply) -> None:
         """Answer the next requests like this; the last reply is repeated for ever."""
         self.script = list(replies)
@@ -49,9 +54,14 @@ class ScriptedModel:
         body: Json = await request.json()
         self.asked.append(body)
         self.keys.append(request.headers.get("Authorization", ""))
-        reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if self.think is not None:
+            reply = self.think(body)
+        else:
+            reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if reply.hang:
             await asyncio.sleep(60)
+        if reply.trickle:
+            return await _trickle(request)
         if reply.body is not None:
             return web.Response(status=reply.status, text=reply.body)
         if reply.status != 200:
@@ -64,9 +74,21 @@ class ScriptedModel:
         return web.json_response({}, status=404)
 
 
+async def _trickle(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await answer.prepare(request)
+    for _ in range(1200):
+        await answer.write(b" ")
+        await asyncio.sleep(0.05)
+    return answer
+
+
 def _completion(reply: Reply, asked: Mapping[str, Any]) -> Json:
     message: Json = {"role": "assistant", "content": reply.content, "refusal": reply.refusal}
-    if reply.arguments is not None:
+    if reply.arguments is not None and "tools" not in asked:
+        text = reply.arguments if isinstance(reply.arguments, str) else json.dumps(reply.arguments)
+        message["content"] = text
+    elif reply.arguments is not None:
         name = reply.tool or asked["tools"][0]["function"]["name"]
         text = reply.arguments if isinstance(reply.arguments, str) else json.dumps(reply.arguments)
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": {"name": name, "arguments": text}}]

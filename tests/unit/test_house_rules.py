@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("bot", "graphs", "actions", "scheduler", "core")
+PRODUCT = ("bot", "graphs", "actions", "memory", "scheduler", "core")
 FILES = sorted(path for package in PRODUCT for path in (ROOT / package).rglob("*.py"))
 
 

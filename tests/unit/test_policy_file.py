@@ -17,7 +17,7 @@ from actions.team import Approvers, first_team
 
 SAMPLE = Path(__file__).parents[2] / "bot" / "sample"
 NAMES = ("policy.yml", "team.yml", "rulebook.yml")
-ACTIONS = ("message.post", "order.restore", "order.update", "payment.refund")
+ACTIONS = tuple(Catalogue.scan().names())
 
 TEAM = """\
 version: 1
@@ -109,7 +109,7 @@ def test_changing_any_verdict_of_the_sample_policy_fails_its_own_tests(tmp_path,
             shutil.copy(SAMPLE / name, tmp_path / name)
         changed = re.sub(r"\n    approvers: .*", "", text[:begin] + verdict + text[end:])
         said = refusal(tmp_path, "policy.yml", changed)
-        assert "this test expects" in said or "this one never decides" in said
+        assert any(words in said for words in ("this test expects", "this one never decides", "never runs alone"))
 
 
 # -- a first start on a real workspace -------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_a_rule_about_an_action_that_does_not_exist_is_refused_where_the_actions
     message = refusal(folder, "policy.yml", text, actions=ACTIONS)
     assert message == (
         "policy.yml line 7: rule one: action: no action is called 'payment.refnd'. "
-        "The actions are message.post, order.restore, order.update, payment.refund."
+        f"The actions are {', '.join(ACTIONS)}."
     )
     assert load(folder).policy.rules[0].verdict is Verdict.DENY
 
@@ -301,7 +301,7 @@ def line_of(text: str, part: str) -> int:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("\nversion: 1", "\nversion: 0", "version: 0 does not fit"),
+        ("\nversion: 2", "\nversion: 0", "version: 0 does not fit"),
         ("statuses: [delivered]", "statuses: []", "returns: delivered-only: statuses: [] does not fit"),
         ("    source: shop", "    source: rumour", "same-item-once: source: 'rumour' is not one of 'policy' or 'shop'"),
         ("allowed: [original, gift_card]", "allowed: [cash]", "'cash' is not one of 'original' or 'gift_card'"),

@@ -251,6 +251,14 @@ def paused(sentence: str) -> str:
     )
 
 
+def tripped(sentence: str) -> str:
+    """Tells that the kill switch has tripped by itself."""
+    return (
+        f"🛑 {limits.brief(sentence, _MOST_LINE)}. Nothing new begins there until an admin says `resume`. Look into it"
+        " first: what is under way is finished, and what was done can still be taken back."
+    )
+
+
 def paused_before() -> str:
     """Says that a pause changes nothing."""
     return "That is paused already. Nothing was changed; `status` shows who paused it."

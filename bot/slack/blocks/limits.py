@@ -2,12 +2,14 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from bot.channel import Block, Message
+from core.text import NAMED, escape, escaped, visible
+
+__all__ = ["escape", "escaped", "visible"]
 
 MOST_BLOCKS = 50
 MOST_MODAL_BLOCKS = 100
@@ -24,38 +26,6 @@ MOST_RICH_TEXT = 12_000
 _MODAL_BYTES = 250_000
 _CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
-_NAMED = re.compile(r"&lt;@([UW][A-Z0-9]{2,30})&gt;(?= rejected it[.:])")
-# Cc control, Cf format (bidi, zero-width, tags), Cs/Co/Cn unusable, Zl/Zp line separators.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Looks like nothing, or changes the look of its neighbour, though its category says letter or mark.
-_DECEPTIVE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-
-
-def visible(text: str) -> str:
-    """`text` on one line, with whatever would hide, reorder or start a line written out."""
-    return "".join(map(_shown, text.replace("\r\n", "\n")))
-
-
-def _shown(char: str) -> str:
-    if char == "\n":
-        return " ⏎ "
-    if char == "\t":
-        return " "
-    if unicodedata.category(char) in _HIDDEN or _DECEPTIVE.match(char):
-        return f"⟨U+{ord(char):04X}⟩"
-    return char
-
-
-def escape(text: str) -> str:
-    """Data for a mrkdwn text: visible, without mentions or links of its own making."""
-    return escaped(visible(text))
-
-
-def escaped(text: str) -> str:
-    """`text` with the three characters that Slack gives a meaning written as it stores them."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def brief(text: str, most: int) -> str:
@@ -73,7 +43,7 @@ def brief(text: str, most: int) -> str:
 
 def sentence(text: str, most: int) -> str:
     """As `brief`, but whoever rejected something is shown by name; any other mention in it may be somebody's trick."""
-    return _NAMED.sub(r"<@\1>", brief(text, most))
+    return NAMED.sub(r"<@\1>", brief(text, most))
 
 
 def clipped(text: str, most: int) -> str:

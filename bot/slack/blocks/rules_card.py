@@ -8,7 +8,7 @@ from bot.slack.blocks import limits
 PUT_IN_FORCE = "rules.put_in_force"
 
 _MOST_LISTED = 12
-_MOST_LINE = 400
+_MOST_LINE = 220
 _HEADING = {
     "waiting": "Put looser rules in force?",
     "in_force": "Looser rules are in force",
@@ -26,10 +26,13 @@ def value_of(change: Change) -> str:
 def rules_card(change: Change) -> Message:
     """The card of one change, from its row alone."""
     heading = _HEADING.get(change.state, change.state)
-    listed = [f"{_MARK.get(kind, kind)}: {limits.brief(text, _MOST_LINE)}" for kind, text in change.differences]
+    listed = [
+        f"{_MARK.get(kind) or limits.brief(kind, _MOST_LINE)}: {limits.brief(text, _MOST_LINE)}"
+        for kind, text in change.differences
+    ]
     more = [f"… and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""]
     lines = "\n".join(f"• {line}" for line in [*listed[:_MOST_LISTED], *more] if line)
-    blocks = [limits.header(heading), limits.section(limits.cut(lines or "Nothing differs.", limits.MOST_SECTION))]
+    blocks = [limits.header(heading), limits.section(lines or "Nothing differs.")]
     was = f"`{short(change.was)}`" if change.was else "none"
     blocks.append(limits.context(f"In force until now: {was} · offered: `{short(change.version)}`"))
     return Message(f"{heading} {len(listed)} differences.", [*blocks, *_who(change)])

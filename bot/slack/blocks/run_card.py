@@ -171,8 +171,11 @@ def _figures(run: Run) -> list[str]:
         lines.append(f"Predicted: {limits.brief(run.predicted, 200)}")
     if run.reasoned_by:
         lines.append(_reasoner(run.reasoned_by))
-    if run.figures:
-        lines.append(f"Spend: {_spend(run.figures)}")
+    spend = _spend(run.figures)
+    if spend:
+        lines.append(f"Spend: {spend}")
+    if run.figures.get("warning"):
+        lines.append(f"⚠️ {limits.brief(run.figures['warning'], 300)}")
     return lines
 
 
@@ -183,8 +186,16 @@ def _reasoner(name: str) -> str:
 
 
 def _spend(figures: Mapping[str, Any]) -> str:
-    said = [f"{name.replace('_', ' ')} {value}" for name, value in sorted(figures.items())]
-    return limits.brief(", ".join(said), 300)
+    """What models used so far; a cost that is not known, or not for certain, is called so."""
+    if "calls" not in figures:
+        return ""
+    unpriced, partial = figures.get("unpriced", 0), figures.get("partial", 0)
+    cost = "cost unknown" if unpriced == figures["calls"] else f"{figures.get('cost_usd')} USD"
+    if 0 < unpriced < figures["calls"]:
+        cost += " and an unknown rest"
+    if partial:
+        cost += " at most"
+    return limits.brief(f"{cost} for {figures['calls']} model calls, {figures.get('tokens', 0):,} tokens", 300)
 
 
 def _for_real_button(run: Run) -> Block:

@@ -1,10 +1,12 @@
 """The run card: what is happening, what it waits for, how it ended."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bot.slack.blocks.run_card import FOR_REAL, STOP, payload_card, run_card
+from core.text import visible
 from graphs.rehearsing import pages_of
 from graphs.run import Payload, Run, RunState, StepState, StepView, Waiting
 from tests.support.cards import active_marks, buttons, faults_of, run_with, shown, step_view
@@ -58,18 +60,31 @@ def test_a_waiting_run_says_for_what_and_for_whom() -> None:
 
 
 def test_the_card_says_who_asked_what_was_understood_how_and_what_it_costs() -> None:
-    text = shown(run_card(run_with(figures={"cost_usd": "0.02", "tokens": 900})))
+    text = shown(run_card(run_with(figures={"calls": 2, "cost_usd": "0.02", "tokens": 900})))
     for said in (
         "<@U0RITA>",
         "#W1002 the headphones, broken",
         "no history yet",
         "Understood by rules, no model",
-        "cost usd 0.02, tokens 900",
+        "0.02 USD for 2 model calls, 900 tokens",
         "an approver of tier 2 or higher must agree",
         "run_0123456789",
         "sandbox",
     ):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"calls": 1, "unpriced": 1, "tokens": 900}, "cost unknown for 1 model calls, 900 tokens"),
+        ({"calls": 2, "unpriced": 1, "cost_usd": "0.02"}, "0.02 USD and an unknown rest"),
+        ({"calls": 2, "partial": 1, "cost_usd": "0.02"}, "0.02 USD at most"),
+        ({"calls": 1, "cost_usd": "0.02", "warning": "82 % of the budget is used."}, "⚠️ 82 % of the budget is used."),
+    ],
+)
+def test_a_cost_is_never_told_more_certain_than_it_is_known(figures: dict[str, Any], said: str) -> None:
+    assert said in shown(run_card(run_with(figures=figures)))
 
 
 @pytest.mark.parametrize("attack", HOSTILE)
@@ -83,7 +98,7 @@ def test_hostile_text_anywhere_stays_text_and_within_the_limits(attack: str) -> 
         outcome=text,
         reasoned_by=text,
         predicted=text,
-        figures={"note": text},
+        figures={"calls": 1, "cost_usd": text, "warning": text},
         request=run_with().request.model_copy(update={"text": text, "requester": text}),
     )
     message = run_card(run)
@@ -165,7 +180,7 @@ def test_what_does_not_fit_is_cut_with_a_plain_note_and_stands_whole_in_the_thre
     assert faults_of(card) == []
     assert ("the whole stands in the thread" in shown(card)) is (len(body) > 1_000)
     pages = pages_of(run.steps)
-    assert "".join(pages).count(body) == many
+    assert "".join(pages).count(visible(body)) == many
     for page in {0, len(pages) - 1}:
         message = payload_card(run, page)
         assert faults_of(message) == []

@@ -1,0 +1,150 @@
+"""What plain sentences say outright, found without a model: "our return window is now 45 days", "@ada owns pricing".
+
+The forms, each with or without "from Monday on", "as of 1 March", "until Friday":
+
+    the return window is (now) 45 days · the price changed / was raised from 5 to 6 € · we moved the call to Thursday
+    @ada owns pricing · pricing is run by @ada · @ada is responsible for pricing · @ada no longer owns pricing
+    the hoodie costs 30 € · Ben reports to Ada · the office is based in Oslo · the report is due on Friday
+    we decided to use euros · decision: … · I prefer short mails · we use Stripe for payments · my birthday is 5 May
+
+Questions, guesses, hearsay, quotes and code say nothing outright, and passing states are not worth knowing.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+
+from memory.forms import FORMS, Said
+from memory.gate import MOST_CHARACTERS, is_junk, is_passing
+from memory.when import timed
+
+_MOST_SUBJECT = 10
+_MOST_OBJECT = 30
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing a sentence says; `start` and `end` are that sentence's place in the text."""
+
+    subject: str
+    relation: str
+    object: str
+    start: int
+    end: int
+    valid_from: datetime | None = None
+    """None where the sentence does not say: then it holds from when it was said."""
+    ends: bool = False
+    confidence: float = 0.8
+
+
+def claims_in(text: str, *, said_at: datetime, author: str, zone: tzinfo = UTC) -> list[Found]:
+    """Everything this text says outright, in its order."""
+    found = list[Found]()
+    for start, end in sentences(text[:MOST_CHARACTERS]):
+        sentence = text[start:end]
+        if is_junk(sentence) or _UNSURE.search(sentence):
+            continue
+        time = timed(_without_lead(sentence), said_at, zone)
+        said = _read(time.text, author)
+        if said is None:
+            continue
+        sure = 0.95 if time.begins or _NOW.search(sentence) else said.confidence
+        one = Found(said.subject, said.relation, said.object, start, end, time.begins, said.ends, sure)
+        found.append(one)
+        if time.ends is not None and not said.ends:
+            found.append(replace(one, valid_from=time.ends, ends=True))
+    return found
+
+
+_QUOTED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|^[ \t]*(?:>|&gt;)[^\n]*$", re.DOTALL | re.MULTILINE)
+_BREAK = re.compile(r"(?<=[.!?;])\s+|\n+|\s+[•·]\s+")
+_BULLET = re.compile(r"^[\s•·*\-–—\d.)]*(?=[<@\w\"“])")
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence begins and ends, without code and without what is quoted from elsewhere."""
+    own = _QUOTED.sub(lambda quoted: "\n" * len(quoted[0]), text)
+    place = 0
+    for cut in [*_BREAK.finditer(own), None]:
+        stop = len(own) if cut is None else cut.start()
+        piece = own[place:stop]
+        bullet = _BULLET.match(piece)
+        start = place + (bullet.end() if bullet else len(piece) - len(piece.lstrip()))
+        end = place + len(piece.rstrip())
+        if start < end:
+            yield start, end
+        place = len(own) if cut is None else cut.end()
+
+
+_UNSURE = re.compile(
+    r"\?\s*$|\b(?:if|unless|whether|maybe|perhaps|might|could|may be|would|should|probably|possibly|presumably|i think|"
+    r"i guess|i believe|i wonder|i wish|i hope|hopefully|imagine|suppose|pretend|what about|not sure|apparently|seems?|"
+    r"allegedly|rumou?r|said|says|told|claims?|claimed|wrote|heard|according to|asked|asks|wonders?|ignore (?:all|any|"
+    r"previous|the)|as if|like it|was joking|just kidding|for example|e\.g\.)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(r"\b(?:now|as of today|from now on|no longer|any ?more)\b", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:(?:fyi|note|nb|update|reminder|heads[- ]up|psa|btw|ps|attention|important|news|tl;?dr|so|ok|okay|well|"
+    r"also|and|but|hi|hey|hello|all|team|everyone|folks|please note|please remember|remember|"
+    r"quick (?:note|update)|just|yes|no|correction|actually|good news|bad news)(?:\s+that)?\b\s*[:,!–—-]*\s*)+",
+    re.IGNORECASE,
+)
+
+
+def _without_lead(sentence: str) -> str:
+    bare = _LEAD.sub("", sentence).strip()
+    return re.sub(r"\s+(?:right )?now$", "", (bare or sentence).rstrip(" .!;"), flags=re.IGNORECASE)
+
+
+def _read(sentence: str, author: str) -> Said | None:
+    for pattern, make in FORMS:
+        found = pattern.fullmatch(sentence)
+        said = make(found, author) if found else None
+        if said is not None:
+            return _settled(said, author)
+    return None
+
+
+_NOT_A_SUBJECT = re.compile(
+    r"(?:it|this|that|these|those|there|here|he|she|they|you|everything|everyone|everybody|something|someone|somebody|"
+    r"nothing|nobody|who|what|which|where|when|why|how|one|all|both|some|many|most|things?|and|but|so|also|then|today|"
+    r"tomorrow|yesterday|which one|the thing|the problem|the question|the issue|the point|the idea|problem|question)",
+    re.IGNORECASE,
+)
+#: What is nobody's to recall.
+_SECRET = re.compile(
+    r"\b(?:password|passphrase|passcode|pass ?word|secret|token|api key|private key|pin|cvv|cvc|iban|credit card|"
+    r"card number|social security|ssn|login)\b",
+    re.IGNORECASE,
+)
+_MINE = re.compile(r"^(?:my|mine)\s+", re.IGNORECASE)
+
+
+def _settled(said: Said, author: str) -> Said | None:
+    """What was said with persons named, or None where it names no thing, or nothing worth knowing of it."""
+    subject, object_ = _named(_bare(said.subject), author), _named(_bare(said.object), author)
+    if said.relation != "owner" and said.subject in ("we", "We"):
+        subject = "we"
+    is_nothing = subject != "we" and (is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject))
+    if not subject or not object_ or is_nothing or _SECRET.search(subject):
+        return None
+    if len(subject.split()) > _MOST_SUBJECT or len(object_.split()) > _MOST_OBJECT:
+        return None
+    if said.relation in ("is", "prefers", "avoids") and (is_passing(object_) or object_.casefold().endswith("ing")):
+        return None
+    if said.relation == "is" and re.match(r"(?:not|no|a bit|too|so|very|really|in|on|at|by)\b", object_, re.IGNORECASE):
+        # "not" says what it is not; the others begin a state or a place of the moment.
+        return None
+    return replace(said, subject=subject, object=object_)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"^(?:now|also|still|currently)\s+", "", text.strip().strip("\"“”'‘’*_~ ").rstrip(".!,;: "))
+
+
+def _named(text: str, author: str) -> str:
+    if text in ("I", "me", "myself"):
+        return f"<@{author}>"
+    return re.sub(r"<@([UW][A-Z0-9]+)\|[^>]*>", r"<@\1>", _MINE.sub(f"<@{author}>’s ", text))
