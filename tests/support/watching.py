@@ -1,9 +1,11 @@
 """An installation without a process of its own, over the sandbox in this process: runs are advanced by hand."""
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +120,8 @@ class Desk:
 
     async def put(self, path: str, **body: Any) -> None:
         """Have something else stand outside."""
-        async with self.session.put(f"{self.url}{path}", json=body) as answer:
+        data, kind = BytesIO(json.dumps(body).encode()), {"Content-Type": "application/json"}
+        async with self.session.put(f"{self.url}{path}", data=data, headers=kind) as answer:
             assert answer.status == 200, await answer.text()
 
     async def control(self, system: str, **body: Any) -> None:
@@ -132,7 +135,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(home: Path, week: Week, *, database_url: str, redis_url: str) -> AsyncGenerator[Desk]:
+async def open_desk(
+    home: Path, week: Week, *, database_url: str, redis_url: str, settles: str = "keyed"
+) -> AsyncGenerator[Desk]:
     """A desk over a migrated database, with this week in the sensor's log."""
     clock = SystemClock()
     settle_sample_company(home / "company")
@@ -147,6 +152,8 @@ async def open_desk(home: Path, week: Week, *, database_url: str, redis_url: str
                 "COUNTERSIGN_PORT": sandbox.port - 1,
                 "DATABASE_URL": database_url,
                 "REDIS_URL": redis_url,
+                "COUNTERSIGN_SANDBOX_SETTLES": settles,
+                "COUNTERSIGN_WINDOW_SECONDS": 2,
             }
         )
         async with open_installation(settings, clock, Metrics()) as installation:
