@@ -136,14 +136,19 @@ class Known:
 def judged(case: CaseData, known: Known, rules: ContainmentRules | None) -> CaseData:
     """The case with its severity and evidence, by what is known; a pure function, and no model has a say."""
     evidence = evidence_of(case, known, rules)
+    severity = _severity(case, known, evidence)
+    hands_off = known.host is not None and known.host.is_protected and severity is Severity.CRITICAL
     exploited = [f"{each.cve} ({each.vendor} {each.product})" for each in known.exploited]
     return case.model_copy(
         update={
             "host": "" if known.host is None else known.host.host_id,
             "evidence": evidence,
             "exploited": exploited,
-            "severity": _severity(case, known, evidence),
-            "notes": [known.unread] if known.unread else [],
+            "severity": severity,
+            "notes": [
+                *([known.unread] if known.unread else []),
+                *([may_be_isolated(case, known.host)] if hands_off else []),
+            ],
         }
     )
 
