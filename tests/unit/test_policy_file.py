@@ -74,7 +74,7 @@ def with_rule(**lines: str) -> str:
 
 
 def test_the_sample_files_load_and_pass_their_own_tests():
-    rules = load(SAMPLE, actions=ACTIONS)
+    rules = load(SAMPLE, actions=Catalogue.scan().names())
     assert len(rules.policy.tests) >= 6
     assert re.fullmatch("[0-9a-f]{64}", rules.version)
     assert rules.rulebook.returns is not None
