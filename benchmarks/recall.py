@@ -81,9 +81,19 @@ def user_of(speaker: str) -> str:
     return "U" + hashlib.sha256(speaker.encode()).hexdigest()[:9].upper()
 
 
-def scope_of(channel: str) -> Scope:
-    """The scope of a channel."""
-    return Scope(TEAM, ScopeKind.PRIVATE if channel in PRIVATE else ScopeKind.CHANNEL, f"C0{channel.upper()}")
+def scope_of(channel: str, *, apart: bool = False) -> Scope:
+    """The scope of a channel; `apart`: what is asked of one conversation must not be found in another."""
+    private = apart or channel in PRIVATE
+    return Scope(TEAM, ScopeKind.PRIVATE if private else ScopeKind.CHANNEL, f"C0{channel.upper()}")
+
+
+async def join(memory: Remembering, asked: TalkSet) -> None:
+    """Let the asker be a member of everything, and be known to be one now."""
+    async with memory.database.transaction() as conn:
+        for channel in sorted({message.channel for message in asked.messages}):
+            scope = await memory.store.scope_of(conn, scope_of(channel, apart=asked.apart))
+            await memory.store.set_title(conn, scope, channel)
+            await memory.store.set_members(conn, scope, [ASKER])
 
 
 async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
@@ -92,14 +102,11 @@ async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
     async with memory.database.transaction() as conn:
         for speaker, name in asked.people.items():
             await memory.store.set_person(conn, TEAM, user_of(speaker), [name, name.split()[0]], is_guest=False)
-        for channel in sorted({message.channel for message in asked.messages}):
-            scope = await memory.store.scope_of(conn, scope_of(channel))
-            await memory.store.set_title(conn, scope, channel)
-            await memory.store.set_members(conn, scope, [ASKER])
+    await join(memory, asked)
     took: list[float] = []
     for message in asked.messages:
         episode = Episode(
-            scope_of(message.channel),
+            scope_of(message.channel, apart=asked.apart),
             f"set:{message.name}",
             user_of(message.speaker),
             message.text,
@@ -260,9 +267,11 @@ async def ask_all(memory: Remembering, asked: TalkSet, items: dict[int, str], *,
     if others:
         await beside.fill()
     scores: Scores = {name: defaultdict(Score) for name in SYSTEMS}
-    for question in asked.questions:
+    for number, question in enumerate(asked.questions):
+        if number % 50 == 0:
+            await join(memory, asked)
         given = await beside.rankings(question) if others else {}
-        place = None if question.channel is None else scope_of(question.channel)
+        place = None if question.channel is None else scope_of(question.channel, apart=asked.apart)
         found = await memory.ask(question.text, by=ASKER, at=question.at, place=place)
         given["this project"] = sources(found, items)
         for name, names in given.items():
