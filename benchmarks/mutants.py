@@ -25,7 +25,7 @@ SUITES: Mapping[str, Sequence[str]] = {
     "rule": POLICY,
     "condition": POLICY,
     "window": POLICY,
-    "contradiction": POLICY,
+    "contradiction": ("test_contradictions.py", "test_rule_change.py"),
     "approval": ("test_approval.py",),
     "chain": ("test_chain.py", "test_approval.py"),
     "team": ("test_team.py", "test_chain.py", "test_approval.py"),
