@@ -80,17 +80,6 @@ def holds(wanted: Conditions, effect: Considered) -> bool:
     return all(check(effect, USD).holds is True for check in wanted.checks("payment.refund"))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
-@given(conditions(), conditions())
-def test_what_is_implied_holds_for_every_effect_for_which_the_narrower_holds(
-    narrow: Conditions, wide: Conditions
-) -> None:
-    if implies(narrow, wide):
-        assert [effect for effect in EFFECTS if holds(narrow, effect) and not holds(wide, effect)] == []
-    assert implies(narrow, narrow)
-    assert implies(narrow, Conditions())
-
-
 def _count(**limit: int) -> dict[str, Any]:
     return {"count": {"per": "customer", "within": "1d", **limit}}
 
@@ -241,3 +230,17 @@ def test_conditions_that_nothing_meets_are_found(when: dict[str, Any], reason: s
 )
 def test_conditions_that_something_meets_are_left_alone(when: dict[str, Any]) -> None:
     assert found(rule("deny", when)) == []
+
+
+# -- against every effect ---------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(conditions(), conditions())
+def test_what_is_implied_holds_for_every_effect_for_which_the_narrower_holds(
+    narrow: Conditions, wide: Conditions
+) -> None:
+    if implies(narrow, wide):
+        assert [effect for effect in EFFECTS if holds(narrow, effect) and not holds(wide, effect)] == []
+    assert implies(narrow, narrow)
+    assert implies(narrow, Conditions())
