@@ -235,7 +235,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         model_calls=ModelCalls(database),
         schedules=schedules,
         fires=Fires(schedules, runs_for_fires(starting), times=cron_times, clock=clock, metrics=metrics),
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), ground.reasoner, rules, metrics),
         memory=ground.memory,
     )
 
