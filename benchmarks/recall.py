@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import math
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -95,6 +96,7 @@ async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
             scope = await memory.store.scope_of(conn, scope_of(channel))
             await memory.store.set_title(conn, scope, channel)
             await memory.store.set_members(conn, scope, [ASKER])
+    took: list[float] = []
     for message in asked.messages:
         episode = Episode(
             scope_of(message.channel),
@@ -105,10 +107,14 @@ async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
             TrustLabel.MEMBER,
             conversation=message.talk,
         )
+        since = time.perf_counter()
         async with memory.database.transaction() as conn:
             item = await memory.store.remember(conn, episode)
-            assert item is not None
-            items[item] = message.name
+        took.append(1000 * (time.perf_counter() - since))
+        assert item is not None
+        items[item] = message.name
+    took.sort()
+    print(f"until it can be searched: p50 {took[len(took) // 2]:.1f} ms, p99 {took[len(took) * 99 // 100]:.1f} ms")
     await learn(memory)
     await memory.embed()
     return items
@@ -268,8 +274,8 @@ async def ask_all(memory: Remembering, asked: TalkSet, items: dict[int, str], *,
 
 
 def sources(found: Sequence[Recalled], items: dict[int, str]) -> list[str]:
-    """The messages given, in order: a fact gives those it was drawn from."""
-    named = ((each.item.item_id, *each.item.provenance.derived_from) for each in found)
+    """The messages given, in order: a fact gives those it was drawn from, the newest first."""
+    named = ((each.item.item_id, *reversed(each.item.provenance.derived_from)) for each in found)
     return list(dict.fromkeys(items[item] for each in named for item in each if item in items))
 
 

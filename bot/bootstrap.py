@@ -26,11 +26,12 @@ from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
-from bot.firing import Starting, runs_for_fires
+from bot.firing import fires_of
 from bot.groups import Groups
 from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
+from bot.releasing import Releasing
 from bot.remembering import Memory, open_memory
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
@@ -61,7 +62,6 @@ from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
-from scheduler.ticker import cron_times
 
 MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("core"),
@@ -103,6 +103,7 @@ class Installation:
     questions: Questions
     grants: Grants
     errands: Errands
+    releasing: Releasing
     presence: Presence
     doubts: Doubts
     talk: Talk
@@ -126,7 +127,8 @@ class Installation:
             return None
         thought = await reasoner.classify(text, examples)
         # A model may plan what no workflow is for; rules cannot, and then that is said at once.
-        return thought.value or ("ask" if thought.reasoner == "model" else None)
+        plans = any("ask" in mate.workflows for mate in self.rules().team.teammates)
+        return thought.value or ("ask" if plans and thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -205,7 +207,6 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules = ScheduleStore(database)
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
-    starting = Starting(runs, dispatcher, workflows, rules, metrics)
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
@@ -226,6 +227,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
+        releasing=Releasing(database, catalogue, runs, dispatcher, metrics),
         presence=presence,
         workflows=workflows,
         runs=runs,
@@ -234,7 +236,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         reasoner=ground.reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
-        fires=Fires(schedules, runs_for_fires(starting), times=cron_times, clock=clock, metrics=metrics),
+        fires=fires_of(schedules, Starting(runs, dispatcher, workflows, rules, metrics), clock),
         keeping=open_keeping(settings, database, ground.cache, open_vault(settings), ground.reasoner, rules, metrics),
         memory=ground.memory,
     )

@@ -26,7 +26,7 @@ from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
-from bot.releasing import LAPSE_SECONDS, releasing_of
+from bot.releasing import LAPSE_SECONDS
 from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
@@ -220,7 +220,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
-        (releasing_of(installation).look, LAPSE_SECONDS),
+        (installation.releasing.look, LAPSE_SECONDS),
     ]
 
 

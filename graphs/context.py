@@ -73,7 +73,9 @@ class RunContext:
         )
 
     def _caller_of(self, step: Step) -> Caller:
-        return self._taking_back(step.compensates) if step.compensates else self.caller
+        if step.compensates:
+            return self._taking_back(step.compensates)
+        return replace(self.caller, plan_rule=step.plan_rule)
 
     def _taking_back(self, intent_id: str) -> Caller:
         return replace(self.caller, compensates=IntentId(intent_id), is_compensation=True)

@@ -2,8 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from memory.embedder import EmbedderAway, RemoteEmbedder, Vector
+
+if TYPE_CHECKING:
+    from langchain_openai import OpenAIEmbeddings
+    from openai import DefaultAsyncHttpxClient
 
 
 @dataclass(frozen=True)
@@ -17,29 +22,52 @@ class EmbeddingOptions:
     timeout_seconds: float = 10
 
 
-def open_embedder(options: EmbeddingOptions) -> RemoteEmbedder:
-    """An embedder that asks this model; loading LangChain waits until it is first asked."""
+class _Asked:
+    """The model behind its address; LangChain is loaded when it is first asked."""
 
-    async def embed(texts: Sequence[str]) -> list[Vector]:
+    def __init__(self, options: EmbeddingOptions) -> None:
+        self._options = options
+        self._client: DefaultAsyncHttpxClient | None = None
+        self._model: OpenAIEmbeddings | None = None
+
+    def _opened(self) -> "OpenAIEmbeddings":
         from langchain_openai import OpenAIEmbeddings
-        from openai import OpenAIError
+        from openai import DefaultAsyncHttpxClient
 
-        model = OpenAIEmbeddings(
+        options = self._options
+        self._client = DefaultAsyncHttpxClient()
+        return OpenAIEmbeddings(
             model=options.model,
             dimensions=options.dimensions,
             api_key=options.api_key or "none",  # pyright: ignore[reportArgumentType] -- it takes a str as well
             base_url=options.base_url,
             timeout=options.timeout_seconds,
             max_retries=1,
+            http_async_client=self._client,
             # Texts go as they are: not every address knows OpenAI's own tokens.
             check_embedding_ctx_length=False,
         )
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """The vectors of these texts."""
+        from openai import OpenAIError
+
+        self._model = self._model or self._opened()
         try:
-            return await model.aembed_documents(list(texts))
+            return await self._model.aembed_documents(list(texts))
         except OpenAIError as error:
             raise EmbedderAway(
-                f"The embedding model {options.model} gave no answer ({type(error).__name__})."
+                f"The embedding model {self._options.model} gave no answer ({type(error).__name__})."
                 " Recall goes by words until it does; check its address and key."
             ) from error
 
-    return RemoteEmbedder(options.model, options.dimensions, embed)
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def open_embedder(options: EmbeddingOptions) -> RemoteEmbedder:
+    """An embedder that asks this model."""
+    asked = _Asked(options)
+    return RemoteEmbedder(options.model, options.dimensions, asked.embed, close=asked.close)

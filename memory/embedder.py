@@ -214,8 +214,11 @@ Embed = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
 class RemoteEmbedder:
     """Whatever model stands behind a callable; graphs give one that speaks OpenAI's interface."""
 
-    def __init__(self, model: str, dimension: int, embed: Embed) -> None:
+    def __init__(
+        self, model: str, dimension: int, embed: Embed, *, close: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         width_of(dimension)
+        self._close = close
         self.model, self.dimension = f"{model}/{dimension}", dimension
         self._embed = embed
 
@@ -231,4 +234,6 @@ class RemoteEmbedder:
         return found
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close what stands behind the callable."""
+        if self._close is not None:
+            await self._close()

@@ -34,6 +34,9 @@ _HAPPENED_SO = f"{_HAPPENED}test_what_only_a_person_can_tell_is_asked_and_their_
 _LOOKING = "tests/integration/test_doubts.py::test_investigate_says_who_looks_and_settles_nothing"
 _JUDGED = "tests/integration/test_memory_wiring.py::test_only_whoever_asked_says_whether_it_was_of_use"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
+_LAPSED = (
+    "tests/integration/test_alerts.py::test_an_isolation_is_released_by_itself_once_also_when_the_endpoint_is_silent"
+)
 _ENGINE = "tests/integration/test_engine_dispatch.py"
 
 
@@ -130,6 +133,7 @@ PATHS: dict[str, Row] = {
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
         *("round model_calls.give_up_lost", "round releasing.look", "round memory.embed"),
     ),
+    **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
     **_rows(_ASKING, "run", "cli up", "cli serve", "cli workspace", "cli sandbox"),
     **_rows(_LISTED, "nothing", "cli doctor", "cli reset", "cli import", "cli resume"),
