@@ -26,7 +26,7 @@ from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
-from bot.firing import Starting, fires_of
+from bot.firing import fires_of
 from bot.groups import Groups
 from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
@@ -237,7 +237,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         model_calls=ModelCalls(database),
         schedules=schedules,
         fires=fires_of(schedules, Starting(runs, dispatcher, workflows, rules, metrics), clock),
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), ground.reasoner, rules, metrics),
         memory=ground.memory,
     )
 

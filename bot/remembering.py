@@ -144,7 +144,8 @@ class Memory:
         async with self.database.transaction() as conn:
             if not await self.rooms.learns(conn, scope):
                 return
-            text = f"{run.request.workflow} {run.request.text}: {outcome}"
+            # It repeats the requester's words, so it stands under their key and goes with it.
+            text = f"<@{run.request.requester}> asked for {run.request.workflow} {run.request.text}: {outcome}"
             # It may repeat what somebody outside wrote, unless a member asked for it in their own words.
             await self.store.remember(
                 conn,

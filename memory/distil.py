@@ -125,6 +125,8 @@ class Distiller:
         async with self._database.transaction() as conn:
             await fence(conn, EVERYWHERE)
             rows = await _due(conn, most)
+            if not rows:
+                return Round()
             messages = await self._read(conn, rows)
             given = await self._given(conn, {message.scope_id for message in messages})
             may_ask = self._extract is not None and await _calls(conn) < self._most_calls
@@ -134,9 +136,8 @@ class Distiller:
         for message in messages:
             if message.item_id in learned or message.item_id in changed:
                 await self._write(message, learned.get(message.item_id, []), done)
-        if rows:
-            kinds = {each.item_id: kind_of(each.text, claims=len(learned.get(each.item_id, ()))) for each in messages}
-            await self._note(rows, kinds, done)
+        kinds = {each.item_id: kind_of(each.text, claims=len(learned.get(each.item_id, ()))) for each in messages}
+        await self._note(rows, kinds, done)
         return done
 
     async def _write(self, message: Message, claims: Sequence[Claim], done: Round) -> None:

@@ -59,6 +59,10 @@ async def forget(memory: Memory, forgetting: Forgetting, what: Forgotten):
     return await forgetting.fulfil(erasure_id)
 
 
+def own_talk(user_id: str) -> Scope:
+    return Scope(TEAM, ScopeKind.PERSON, user_id)
+
+
 def person(user_id: str) -> Forgotten:
     return Forgotten(TEAM, "person", person=user_id)
 
@@ -78,6 +82,13 @@ async def test_a_person_is_gone_from_every_tier_and_the_rest_stays(memory, disti
     assert await memory.told("pricing") == []
     assert await playbook.rules_for([SHOP]) == []
     assert len(await memory.rows("select 1 from memory.item where tier = 'episode'")) == 1
+
+
+async def test_what_the_team_said_to_a_person_alone_goes_with_them(memory, forgetting):
+    await memory.say("Your refund for the xanthic lamp is on its way", by="countersign", scope=own_talk(BEN))
+    await memory.say("Your refund for the other lamp is on its way", by="countersign", scope=own_talk(RITA))
+    assert (await forget(memory, forgetting, person(BEN))).is_clean
+    assert len(await memory.rows("select 1 from memory.item")) == 1
 
 
 async def test_the_receipt_holds_no_word_and_says_when_copies_age_out(memory, distiller, forgetting):
