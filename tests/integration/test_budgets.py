@@ -14,7 +14,7 @@ from core.db import Database
 from core.ids import RunId
 from core.money import Money
 from graphs.budget import Amounts, BudgetReached, Ceiling, Draw
-from graphs.model_calls import Asker, ModelCalls, Question, Settled
+from graphs.model_calls import Asker, ModelCalls, Question, Settled, list_recent, list_spend
 from graphs.run import RunState
 from tests.support.company import ADA, BEN
 from tests.support.inside import Inside, open_inside
@@ -180,6 +180,33 @@ async def test_a_node_that_runs_again_is_given_the_answer_it_had_and_pays_once(o
         assert (row["args"]["amount"], row["args"]["unit"]) == (1, "actions")
         kept = await inside.rows("select answer from graphs.model_call where run_id = %s", run.run_id)
         assert kept == [{"answer": None}]
+
+
+async def test_each_call_and_the_spend_are_listed_with_nothing_of_what_was_said(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model) as inside:
+        model.think = lambda asked: replace(understands(asked), tokens=(1_000, 100))
+        run = await inside.ask("returns", "please take back everything of 1001, broken")
+        async with inside.installation.database.connection() as conn:
+            [call] = await list_recent(conn, 10)
+            spend = await list_spend(conn)
+        named = {name: call[name] for name in ("run_id", "node", "purpose", "skill", "model", "outcome", "cost_usd")}
+        assert named == {
+            "run_id": run.run_id,
+            "node": "gather",
+            "purpose": "reason",
+            "skill": "extract",
+            "model": "small",
+            "outcome": "ok",
+            "cost_usd": "0.014",
+        }
+        assert "1001" not in json.dumps(call)
+        assert [(row["span"], row["workflow"], row["purpose"], row["calls"], row["cost_usd"]) for row in spend] == [
+            ("today", "returns", "reason", 1, "0.014"),
+            ("this month", "returns", "reason", 1, "0.014"),
+        ]
+        labels = {"workflow": "returns", "purpose": "reason"}
+        registry = inside.installation.metrics.registry
+        assert registry.get_sample_value("countersign_spend_usd_total", labels) == pytest.approx(0.014)
 
 
 async def test_from_four_fifths_on_the_run_is_warned_about(opened: Any) -> None:
