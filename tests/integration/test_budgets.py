@@ -165,21 +165,39 @@ async def test_a_raise_that_is_rejected_leaves_the_run_to_the_rules(opened: Any)
         assert "rules" in run.reasoned_by
 
 
+def planning(asked: Json) -> Reply:
+    """Says that a message is to be posted, for many tokens, and then what it says."""
+    data = json.loads(asked["messages"][1]["content"])
+    if "choices" in data:
+        return Reply({"names": ["message.post"]}, tokens=(3_000, 100))
+    return Reply({"found": {"text": "Closed on Friday."}})
+
+
 async def test_a_node_that_runs_again_is_given_the_answer_it_had_and_pays_once(opened: Any) -> None:
-    async with open_scripted_model() as model, opened(model, run="{cost: 1 USD, actions: 1}") as inside:
+    async with open_scripted_model() as model, opened(model, run="{tokens: 5500}") as inside:
+        model.think = planning
+        run = await inside.ask("ask", "say that we are closed on Friday")
+        assert (run.state, len(model.asked)) == (RunState.WAITING, 1)
+        [row] = await asked_for(inside, run.run_id)
+        assert (row["args"]["unit"], row["args"]["amount"]) == ("tokens", 5_500)
+        await inside.approve(run.run_id, by=ADA)
+        run = await inside.go(run.run_id)
+        # The first question, asked again by the node that ran again, was answered from what is kept.
+        assert (run.state, len(model.asked), run.figures["calls"]) == (RunState.DONE, 2, 2)
+        kept = await inside.rows("select answer from graphs.model_call where run_id = %s", run.run_id)
+        assert kept == [{"answer": None}] * 2
+
+
+async def test_actions_are_counted_once_and_more_of_them_are_asked_for(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model, run="{actions: 1}") as inside:
         model.think = understands
         run = await inside.ask("returns", "please take back everything of 1001, broken")
-        waits = [each.text for each in run.waiting]
-        assert run.state is RunState.WAITING, run.outcome
-        # Whatever it waits for, the reading of the request is not paid for again.
         while run.state is RunState.WAITING:
             await inside.approve(run.run_id, by=ADA)
             run = await inside.go(run.run_id)
-        assert (run.state, len(model.asked)) == (RunState.DONE, 1), waits
+        assert run.state is RunState.DONE
         [row] = await asked_for(inside, run.run_id)
         assert (row["args"]["amount"], row["args"]["unit"]) == (1, "actions")
-        kept = await inside.rows("select answer from graphs.model_call where run_id = %s", run.run_id)
-        assert kept == [{"answer": None}]
 
 
 async def test_each_call_and_the_spend_are_listed_with_nothing_of_what_was_said(opened: Any) -> None:
