@@ -25,7 +25,8 @@ def within_budgets(context: RunContext, workflow: Workflow | None, clock: Clock)
     reasoner = context.reasoner
     if isinstance(reasoner, LlmReasoner):
         mate = context.rules.team.teammate(run.workflow, run.conversation.channel)
-        reasoner = reasoner.within(budget, {**context.rules.team.models, **(mate.models if mate else {})})
+        chains = {**context.rules.team.models, **(mate.models if mate else {})}
+        reasoner = reasoner.within(budget, chains, mate.persona if mate else "")
     return replace(context, budget=budget, reasoner=reasoner)
 
 
