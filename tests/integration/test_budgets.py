@@ -17,7 +17,7 @@ from graphs.budget import Amounts, BudgetReached, Ceiling, Draw
 from graphs.model_calls import Asker, ModelCalls, Question, Settled, list_recent, list_spend
 from graphs.run import RunState
 from tests.support.company import ADA, BEN
-from tests.support.inside import Inside, open_inside
+from tests.support.inside import Inside, open_inside, together
 from tests.support.scripted_model import Json, Reply, ScriptedModel, open_scripted_model
 
 pytest_plugins = ["tests.support.migrated"]
@@ -153,6 +153,23 @@ async def test_at_its_budget_a_run_pauses_asks_an_admin_and_goes_on_where_it_was
         run = await inside.go(run.run_id)
         assert len(model.asked) == 1
         assert Decimal(run.figures["cost_usd"]) > 0
+
+
+async def test_twenty_whole_runs_at_once_stop_at_the_days_budget_and_each_asks(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model, day="{cost: 0.60 USD}") as inside:
+        model.think = lambda asked: replace(understands(asked), tokens=(1_000, 1_000), seconds=0.02)
+        orders = await inside.delivered()
+        jobs = [inside.ask("returns", f"please take back everything of {order}, broken") for order in orders[:20]]
+        runs = await together(jobs, at_once=20)
+        [day] = await inside.rows("select micro from graphs.spend where scope = 'day'")
+        [called] = await inside.rows("select count(*) as many, sum(micro)::bigint as micro from graphs.model_call")
+        assert day["micro"] == called["micro"] == called["many"] * 50_000
+        # What was set aside for calls under way at that moment was no room for others, who ask.
+        assert 200_000 < day["micro"] <= 600_000
+        asking = await inside.rows(
+            "select run_id from actions.intent where action = 'budget.raise' and state = 'awaiting'"
+        )
+        assert len(runs) == called["many"] + len(asking) == 20
 
 
 async def test_a_raise_that_is_rejected_leaves_the_run_to_the_rules(opened: Any) -> None:
