@@ -81,6 +81,7 @@ class Judge:
             label=_lowest([*guarded.values()]),
             at=at,
             first_time_recipient=await history.is_first_time(conn, subject, at) if needs.first_time else None,
+            is_unseen=action.is_foreign and not await history.was_agreed(conn, subject.workspace, wish.revision.record),
             windows=await history.tallies(conn, needs.windows, subject, at),
         )
 
@@ -140,7 +141,9 @@ def _guarded(wish: Wish) -> list[str]:
     action = wish.action
     customer = action.customer
     named = customer is not None and wish.revision.record.args.get(customer) is not None
-    return [*action.guarded, *([customer] if customer is not None and named else [])]
+    # What is not given chooses nothing.
+    guarded = [name for name in action.guarded if name in wish.revision.record.args or not action.is_foreign]
+    return [*guarded, *([customer] if customer is not None and named else [])]
 
 
 def _lowest(origins: list[Origin | None]) -> str:

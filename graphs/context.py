@@ -21,6 +21,7 @@ from graphs.handing_over import HandOver
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
+from graphs.remembering import RunMemory
 from graphs.run import Run, StepState, StepView, Waiting
 from graphs.store import RunStore
 from memory.playbook import Playbook
@@ -43,6 +44,8 @@ class RunContext:
     """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
+    memory: RunMemory | None = None
+    """What the team remembers, as far as the requester may see it: `context.memory.recall(run, text)`."""
     hand_over: HandOver | None = None
     """Starts other runs on behalf of this one."""
     dialogue: Dialogue | None = None

@@ -12,7 +12,7 @@ from core.db import Database
 from core.metrics import Metrics
 from graphs.budget import Ceiling
 from graphs.chat import ModelOptions, Price
-from graphs.embedding import ModelEmbedder
+from graphs.model_embedder import ModelEmbedder
 from graphs.guarding import AskerBudget, BudgetGuard, NoGuard
 from graphs.model_calls import Asker, ModelCalls
 from memory.embedder import EmbedderAway
