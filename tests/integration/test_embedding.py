@@ -12,9 +12,9 @@ from core.db import Database
 from core.metrics import Metrics
 from graphs.budget import Ceiling
 from graphs.chat import ModelOptions, Price
-from graphs.model_embedder import ModelEmbedder
 from graphs.guarding import AskerBudget, BudgetGuard, NoGuard
 from graphs.model_calls import Asker, ModelCalls
+from graphs.model_embedder import ModelEmbedder
 from memory.embedder import EmbedderAway
 from tests.support.scripted_model import Reply, ScriptedModel, open_scripted_model
 
