@@ -26,7 +26,7 @@ from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
-from bot.firing import fires_of
+from bot.firing import Starting, fires_of
 from bot.groups import Groups
 from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
