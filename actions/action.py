@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from actions.connector import Reply
 from actions.ground import Ground
+from actions.intent import Origin
+from actions.trusted import Resolved, TrustedRecord
 from core.errors import CountersignError
 from core.money import Money
 
@@ -40,6 +42,7 @@ Result = TypeVar("Result", bound=BaseModel)
 Handler = Callable[[Args, Call], Awaitable[Result]]
 Precheck = Callable[[Args, Ground], Awaitable[str]]
 Attest = Callable[[Args, str], Result]
+Look = Callable[[Args, Ground], Awaitable[Iterable[tuple[str, str, str]]]]
 
 
 class ActionInvalid(CountersignError):
@@ -56,6 +59,7 @@ class Hooks(Generic[Args, Result]):
 
     precheck: Precheck[Args] | None = None
     attested: Attest[Args, Result] | None = None
+    preview: Look[Args] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,19 @@ class Action(Generic[Args, Result]):
     """Arguments that untrusted text must not choose either, where the amount is computed from them."""
     is_foreign: bool = False
     """True for a tool that another system describes: each new version of its words asks a person once more."""
+    resolved: Resolved = field(default_factory=dict[str, TrustedRecord], compare=False)
+    """The trusted record that each argument is resolved from: only what stands here can be endorsed."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
         """Declare what is read again right before sending: a sentence why not, or an empty text when all is well."""
         self.hooks.precheck = check
         return check
+
+    def preview(self, look: Look[Args]) -> Look[Args]:
+        """Declare what this will change, as (what, before, after) from trusted records; shown before anybody agrees."""
+        self.hooks.preview = look
+        return look
 
     def attested(self, attest: Attest[Args, Result]) -> Attest[Args, Result]:
         """Declare the result where no receipt exists and a person says, with a reference, that it happened."""
@@ -116,8 +127,13 @@ class Action(Generic[Args, Result]):
             raise ActionInvalid(f"{self.name} names {', '.join(missing)}, which {self.args.__name__} does not have.")
         return ByHand(self, instruction)
 
-    def compensation(self, by: "AnyAction", *, within: timedelta) -> "Callable[[Derive], Compensation]":
-        """Declare that action `by` takes this one back, with the arguments that the decorated function derives."""
+    def compensation(
+        self, by: "AnyAction", *, within: timedelta, lapses: str = ""
+    ) -> "Callable[[Derive], Compensation]":
+        """Declare that action `by` takes this one back, with the arguments that the decorated function derives.
+
+        `lapses` names the instant in the result at which that happens by itself.
+        """
 
         def declare(derive: Derive) -> Compensation:
             made = get_type_hints(derive).get("return")
@@ -125,7 +141,9 @@ class Action(Generic[Args, Result]):
                 raise ActionInvalid(
                     f"The compensation of {self.name} by {by.name} must return {by.args.__name__}, within some time."
                 )
-            return Compensation(self, by, within, derive)
+            if lapses and lapses not in self.result.model_fields:
+                raise ActionInvalid(f"{self.name} lapses at {lapses}, which {self.result.__name__} does not have.")
+            return Compensation(self, by, within, derive, lapses)
 
         return declare
 
@@ -134,6 +152,10 @@ class Action(Generic[Args, Result]):
         amount: Money | None = None if self.amount is None else getattr(self.parse(args), self.amount)
         # What goes back to a customer must not count as less than nothing against a limit.
         return Money(abs(amount.minor), amount.currency) if amount is not None and amount.minor < 0 else amount
+
+    def trusts(self, name: str, origin: Origin | None) -> bool:
+        """True when this argument's value may move something: ours, or endorsed by the record it is resolved from."""
+        return origin is not None and origin.is_trusted and (name in self.resolved or not origin.is_external)
 
     @property
     def guarded(self) -> tuple[str, ...]:
@@ -155,15 +177,19 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     customer: str | None = None,
     beneficiary: str | None = None,
     guards: tuple[str, ...] = (),
+    resolved: Resolved | None = None,
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields, guards=guards)
+        sources = resolved or {}
+        declared = Action(
+            name, version, connector, effect, summary, args, result, handler, *fields, guards=guards, resolved=sources
+        )
         others = [each for each in (target, recipient, customer, beneficiary) if each]
-        named = [*others, *guards, *_named_in(summary)]
+        named = [*others, *guards, *_named_in(summary), *(each for each in sources if each != amount)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if amount is not None and not (amount in args.model_fields or hasattr(args, amount)):
             missing.append(amount)
@@ -211,6 +237,8 @@ class Compensation:
     within: timedelta
     derive: Derive
     """From the arguments and the result of what was done to the arguments that take it back; pure."""
+    lapses: str = ""
+    """The instant in the result at which it is taken back by itself; empty where only people ask for it."""
 
     def args_for(self, args: Mapping[str, Any], result: Mapping[str, Any]) -> BaseModel:
         """The arguments that take this very effect back; raises ArgumentsInvalid where this release cannot tell."""
@@ -274,6 +302,21 @@ class Catalogue:
     def compensation_of(self, name: str) -> Compensation | None:
         """How the action called `name` is taken back, or None when only a person can put it right."""
         return self._compensations.get(name)
+
+    def instruction_of(self, name: str) -> str | None:
+        """What a person does where no action takes it back, as a template over its arguments; None where unsaid."""
+        return self._instructions.get(name)
+
+    def can_be_put_right(self, name: str) -> bool:
+        """True when somebody has said how this is taken back or put right; what reads or takes back needs neither."""
+        action = self.get(name)
+        reads = action is not None and action.effect is Effect.READ
+        takes_back = any(each.by.name == name for each in self._compensations.values())
+        return reads or takes_back or name in self._compensations or name in self._instructions
+
+    def lapsing(self) -> list[tuple[str, str]]:
+        """The actions that are taken back by themselves, each with the instant in its result that says when."""
+        return [(each.of.name, each.lapses) for each in self._compensations.values() if each.lapses]
 
     def put_right(self, name: str, args: Mapping[str, Any], summary: str) -> str:
         """What a person has to do to take this effect back, in words made from the record."""

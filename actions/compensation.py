@@ -55,6 +55,31 @@ async def deeds_of(conn: Connection, run_id: str, steps: Sequence[str] | None = 
     return [_deed(row) for row in await cursor.fetchall()]
 
 
+@dataclass(frozen=True)
+class Lapsed:
+    """One effect whose time is over and that nobody has begun to take back."""
+
+    intent_id: str
+    run_id: str
+    step: str
+
+
+async def lapsed(conn: Connection, action: str, until: str) -> list[Lapsed]:
+    """The effects of this action whose `until` has passed, for which no taking back was begun or asked of a person."""
+    cursor = await conn.execute(
+        """
+        select i.intent_id, i.run_id, i.step from actions.intent i
+        where i.action = %s and i.state = 'done' and i.compensates is null
+          and (i.result ->> %s)::timestamptz <= core.now()
+          and not exists (select from actions.intent c where c.compensates = i.intent_id)
+          and not exists (select from actions.errand e where e.intent_id = i.intent_id)
+        order by i.ended_at limit 100
+        """,
+        (action, until),
+    )
+    return [Lapsed(row["intent_id"], row["run_id"], row["step"]) for row in await cursor.fetchall()]
+
+
 async def deed(conn: Connection, intent_id: str) -> Deed:
     """The effect of this intent as the ledger has it now."""
     cursor = await conn.execute(f"{_DEEDS} where i.intent_id = %s".encode(), (intent_id,))

@@ -35,6 +35,7 @@ from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
 from bot.switch import telling_of_trips
+from bot.talk import Talk, make_talk
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -111,6 +112,7 @@ class Installation:
     errands: Errands
     presence: Presence
     doubts: Doubts
+    talk: Talk
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -125,7 +127,11 @@ class Installation:
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
         reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
-        return (await reasoner.classify(text, examples)).value if examples else None
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -201,9 +207,9 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
-    make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
         settings=settings,
         clock=clock,
@@ -217,6 +223,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
         edits=doors.edits,
         doubts=doors.doubts,
+        talk=talk,
         switch=doors.switch,
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
@@ -240,7 +247,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
 
 def _contexts(
-    ground: _Ground, runs: RunStore, gateway: Gateway, workflows: Workflows, clock: Clock
+    ground: _Ground, runs: RunStore, gateway: Gateway, talk: Talk, workflows: Workflows, clock: Clock
 ) -> Callable[[Run, RunGuard], RunContext]:
     outside = ground.outside
 
@@ -256,6 +263,9 @@ def _contexts(
             outside.records,
             ground.reasoner,
             sources=outside.sources,
+            hand_over=talk.hand_over,
+            dialogue=talk.dialogue,
+            playbook=talk.playbook,
         )
         return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
 
@@ -363,9 +373,11 @@ def engine_options(settings: Settings) -> EngineOptions:
 
 
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed, talk: Talk
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
+        if waiting.kind == "reply":
+            return await talk.dialogue.is_answered(waiting.subject_id)
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
     async def on_ended(conn: Connection, run_id: RunId) -> None:

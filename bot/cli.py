@@ -51,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(verbs, "sandbox", _sandbox, "run the sandbox shop and payment provider alone")
     _add(verbs, "doctor", _doctor, "check tokens, scopes, database, Redis, model, clock and policy")
     _add(verbs, "reset", _reset, "forget everything this installation has stored on this machine")
-    imports = _add(verbs, "import", _import, "import a shop's files into the sandbox")
-    imports.add_argument("what", choices=["shop"])
-    imports.add_argument("folder", type=Path, help="a folder with orders.json, users.json and products.json")
+    imports = _add(verbs, "import", _import, "import a shop into the sandbox, or price rules from a spreadsheet")
+    imports.add_argument("what", choices=["shop", "rules"])
+    imports.add_argument("source", type=Path, help="shop: a folder with orders.json and the like; rules: a CSV file")
+    imports.add_argument("--write", action="store_true", help="rules: write what else is only shown")
     pause = _add(verbs, "pause", _pause, "let nothing new begin; an admin resumes in Slack")
     pause.add_argument(
         "kind", nargs="?", choices=["everything", "workflow", "action", "connector"], default="everything"
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
             listing.add_argument("--workspace", default="", help="whose log; needed where there are several")
         else:
             listing.add_argument("listing", nargs="?", choices=["list"], default="list")
+        if name == "actions":
+            listing.add_argument("--page", action="store_true", help="print docs/actions.md: what is shipped, in full")
         listing.add_argument("--limit", type=_count, default=20, help="how many at most (20)")
         listing.add_argument("--json", action="store_true", help="print JSON")
         listing.set_defaults(name=name)
@@ -169,13 +172,24 @@ async def _reset(arguments: argparse.Namespace, settings: Settings, clock: Clock
 
 
 async def _import(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    if arguments.what == "rules":
+        return _import_rules(arguments, settings)
     from bot.local.sandbox.shop_import import import_shop
 
-    counted = await asyncio.to_thread(import_shop, arguments.folder, settings.home.resolve(), clock=clock)
+    counted = await asyncio.to_thread(import_shop, arguments.source, settings.home.resolve(), clock=clock)
     print(
         f"Imported into the sandbox shop: {counted.orders} orders ({counted.delivered} delivered) of"
         f" {counted.customers} customers, {counted.products} products."
     )
+    return 0
+
+
+def _import_rules(arguments: argparse.Namespace, settings: Settings) -> int:
+    from actions.action import Catalogue
+    from bot.importing import import_price_rules
+
+    actions = Catalogue.scan().names()
+    print(*import_price_rules(arguments.source, settings.company, actions=actions, write=arguments.write), sep="\n")
     return 0
 
 
@@ -225,8 +239,11 @@ async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock)
         from bot.auditing import run
 
         return await run(arguments, settings, clock, sys.stdout)
-    from bot.listings import rows_of
+    from bot.listings import page_of_actions, rows_of
 
+    if arguments.name == "actions" and arguments.page:
+        print(page_of_actions(), end="")
+        return 0
     rows = await rows_of(arguments.name, settings, clock, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))

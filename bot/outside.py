@@ -15,12 +15,15 @@ from actions.connectors.outbox_channel import OutboxChannel
 from actions.connectors.paced import Bucket, Paced
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.sandbox_office import SandboxMailbox, SandboxMailReader, SandboxOutgoing, SandboxSite
-from actions.connectors.shop import ShopConnector, ShopRecords
+from actions.connectors.sandbox_watch import SandboxHosts, sandbox_watched
+from actions.connectors.shop import ShopRecords
+from actions.connectors.shop_prices import PricedShop
 from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.rate import Rate
 from actions.records import RECORDS, Records
 from actions.source import Sources
+from bot.action_page import Reach
 from bot.settings import Settings
 from core.clock import Clock
 from core.db import Database
@@ -58,7 +61,7 @@ async def reach_outside(
         rates = {each.name: each.rate for each in configured}
         live = [_paced(each, rates[each.name], clock) for each in reached.connectors]
         connectors = connectors_of(settings, database, session, rules) | {each.name: each for each in live}
-        sources = sources_of(settings, session).joined_by(reached.sources)
+        sources = sources_of(settings, session, clock).joined_by(reached.sources)
         sandbox = ShopRecords(session, f"{sandbox_url(settings)}/shop")
         records = sources.get(RECORDS) if sources.has(RECORDS) else sandbox
         yield Outside(connectors, records, sources, reached.actions, reached.missing)
@@ -83,11 +86,13 @@ def _refuse(live: Sequence[str]) -> NoReturn:
     )
 
 
-def sources_of(settings: Settings, session: ClientSession) -> Sources:
+def sources_of(settings: Settings, session: ClientSession, clock: Clock) -> Sources:
     """What is read outside besides the shop's records."""
     if not settings.is_local:
         return Sources()
-    return Sources({MAILBOX: SandboxMailReader(session, f"{sandbox_url(settings)}/mailbox", window=settings.window)})
+    url = sandbox_url(settings)
+    mailbox = SandboxMailReader(session, f"{url}/mailbox", window=settings.window)
+    return Sources({MAILBOX: mailbox, **sandbox_watched(session, url, clock)})
 
 
 def connectors_of(settings: Settings, database: Database, session: ClientSession, rules: Rules) -> dict[str, Connector]:
@@ -111,13 +116,40 @@ def _sandbox(settings: Settings, session: ClientSession) -> list[Connector]:
     window = settings.window
     return [
         PaymentsConnector(session, f"{url}/payments", account="sandbox", sandbox=True, settles=settles, window=window),
-        ShopConnector(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
+        PricedShop(session, f"{url}/shop", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxMailbox(session, f"{url}/mailbox", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxOutgoing(session, f"{url}/mail", account="sandbox", sandbox=True, settles=settles, window=window),
         SandboxSite(session, f"{url}/site", account="sandbox", sandbox=True, settles=settles, window=window),
+        SandboxHosts(session, f"{url}/hosts", account="sandbox", sandbox=True, settles=settles, window=window),
     ]
 
 
 def sandbox_url(settings: Settings) -> str:
     """Where the sandbox systems answer."""
     return f"http://127.0.0.1:{settings.sandbox_port}"
+
+
+async def reach_here(settings: Settings) -> Mapping[str, Reach]:
+    """How each connector of this installation settles what left no receipt, and which secrets it needs."""
+    if not settings.is_local:
+        return reach_anywhere()
+    async with ClientSession() as session:
+        sandbox = {each.name: Reach(f"{each.settles.value} (sandbox)") for each in _sandbox(settings, session)}
+    return {**sandbox, **_built_in()}
+
+
+def reach_anywhere() -> Mapping[str, Reach]:
+    """The same by every kind of connector that this release knows."""
+    kinds = Kinds.scan()
+    found = dict(_built_in())
+    for kind in [each for each in map(kinds.get, kinds.names()) if each is not None and each.settles is not None]:
+        known, needs = found.get(kind.gives), ", ".join(f"{secret} ({kind.name})" for secret in kind.secrets)
+        settles = f"{kind.settles} ({kind.name})"
+        if known is not None:
+            settles, needs = f"{known.settles}, {settles}", ", ".join(filter(None, [known.needs, needs]))
+        found[kind.gives] = Reach(settles, needs)
+    return found
+
+
+def _built_in() -> Mapping[str, Reach]:
+    return {each.name: Reach(each.settles.value) for each in (OutboxChannel, BudgetsConnector)}

@@ -30,6 +30,7 @@ from bot.intake import Desk, Intake
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.rehearsal import PromotionDesk
+from bot.releasing import LAPSE_SECONDS, releasing_of
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -40,6 +41,7 @@ from bot.slack.app import SlackOptions, SlackRefused, SlackSide, identify, open_
 from bot.slack.blocks import answers
 from bot.slack.blocks.approval_card import approval_card
 from bot.slack.blocks.autonomy_card import autonomy_card
+from bot.slack.blocks.case_card import cases_shown
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.reminder import reminders
@@ -50,6 +52,7 @@ from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.talk import Replies
 from bot.undelivered import Undelivered
 from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
@@ -148,7 +151,7 @@ async def _settle_company(settings: Settings, options: SlackOptions) -> None:
 async def _open_slack(options: SlackOptions, installation: Installation, clock: Clock) -> AsyncGenerator[SlackSide]:
     """Connected to Slack inside the block; the local workspace is given time to come up."""
     deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
-    deliveries = AwaitedReplies(Deliveries(installation.database), installation.questions)
+    deliveries = AwaitedReplies(Deliveries(installation.database), _replies(installation))
     async with AsyncExitStack() as stack:
         while True:
             opening = open_slack(
@@ -196,6 +199,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
+        (releasing_of(installation).look, LAPSE_SECONDS),
     ]
 
 
@@ -242,6 +246,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
+        "case": cases_shown(installation.database),
     }
 
 
@@ -300,10 +305,14 @@ def _further_desks(installation: Installation, runs: RunDesk, people: People) ->
         "autonomy": AutonomyDesk(installation.grants, people),
         "rules": RulesDesk(installation.rules, people),
         "edit": EditDesk(installation.edits, people),
-        "question": QuestionDesk(installation.questions, people),
+        "question": QuestionDesk(installation.questions, people, _replies(installation)),
         "errand": ErrandDesk(installation.errands, people),
         "doubt": DoubtDesk(installation.doubts, people),
     }
+
+
+def _replies(installation: Installation) -> Replies:
+    return Replies(installation.questions, installation.talk, lambda: installation.rules().team)
 
 
 def _watch(installation: Installation) -> RulesWatch:

@@ -9,6 +9,7 @@ from actions.action import Call, Effect, action
 from actions.assets import ASSETS
 from actions.containment_rules import LONGEST
 from actions.ground import Ground
+from actions.trusted import HOST
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -40,6 +41,7 @@ class Isolated(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Isolate host {host_id} for {minutes} minutes (case {case_id})",
     target="host_id",
+    resolved={"host_id": HOST},
 )
 async def isolate_host(args: Isolation, call: Call) -> Isolated:
     """Isolate; the result names the command by which the host is released again."""
@@ -84,6 +86,7 @@ class Released(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Release host {host_id} from isolation {command_id} (case {case_id})",
     target="host_id",
+    resolved={"host_id": HOST},
 )
 async def release_host(args: Release, call: Call) -> Released:
     """Release; a host that this isolation does not hold any more is released already."""
@@ -97,7 +100,7 @@ def release_found(args: Release, reference: str) -> Released:
     return Released(host_id=args.host_id, command_id=reference)
 
 
-@isolate_host.compensation(release_host, within=timedelta(days=30))
+@isolate_host.compensation(release_host, within=timedelta(days=30), lapses="until")
 def let_back(args: Isolation, done: Isolated) -> Release:
     """The very isolation that was made, and no later one of the same host."""
     return Release(host_id=args.host_id, command_id=done.command_id, case_id=args.case_id)

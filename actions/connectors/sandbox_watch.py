@@ -1,20 +1,23 @@
 """The sandbox twins of the containment endpoint, the inventory, the sensor, the feeds and the competitors' pages."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from pydantic import BaseModel, Field, ValidationError
 
-from actions.assets import AssetsUnavailable, Host
+from actions.assets import ASSETS, AssetsUnavailable, Host
 from actions.catalogue.host_isolate import Isolated, Isolation, Release, Released
 from actions.connectors.keyed import Form, KeyedConnector
+from actions.connectors.shop_prices import ShopProducts
 from actions.connectors.wire import NoAnswer, NotThere, Wire
-from actions.intelligence import Exploited, Indicator, IntelligenceUnavailable, Sighting
-from actions.pages import Page, PageUnavailable
+from actions.intelligence import INTELLIGENCE, Exploited, Indicator, IntelligenceUnavailable, Sighting
+from actions.pages import PAGES, Page, PageUnavailable
+from actions.products import PRODUCTS
 from actions.records import RecordsUnavailable
-from actions.sensor import Reading, SensorUnavailable
+from actions.sensor import SENSOR, Reading, SensorUnavailable
+from actions.source import Source
 from core.clock import Clock
 
 _WINDOW = timedelta(seconds=10)
@@ -204,6 +207,12 @@ class SandboxPages:
         return Page(url, status, kind, raw.decode("utf-8", "replace"), self._clock.now())
 
 
-def sandbox_sources(session: ClientSession, url: str, clock: Clock) -> Sequence[tuple[Any, object]]:
-    """What prices and alerts read, from the sandbox at `url`."""
-    raise NotImplementedError(session, url, clock)
+def sandbox_watched(session: ClientSession, url: str, clock: Clock) -> Mapping[Source[Any], object]:
+    """What prices and alerts read, from the sandbox at `url`, by the ports they ask for."""
+    return {
+        PRODUCTS: ShopProducts(session, f"{url}/shop"),
+        PAGES: SandboxPages(session, f"{url}/competitors", clock),
+        ASSETS: SandboxInventory(session, f"{url}/hosts"),
+        SENSOR: SandboxSensor(session, f"{url}/hosts"),
+        INTELLIGENCE: SandboxFeeds(session, f"{url}/hosts"),
+    }
