@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from actions.connector import Inconclusive, Rejected, Unreachable
 from actions.connectors.wordpress import WordPressConnector, WordPressOptions
 from actions.intent import Record
-from tests.support.outside_servers import SERVERS, answering, free_port, running
+from tests.support.outside_servers import SERVERS, answering, free_port, mariadb, running
 
 WINDOW = timedelta(seconds=60)
 CONFIG = """<?php
@@ -33,54 +32,14 @@ require_once ABSPATH . 'wp-settings.php';
 """
 
 
-def wait_for(port: int) -> None:
-    import socket
-
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"nothing came up on port {port}")
-
-
 @pytest.fixture(scope="module")
 def wordpress(tmp_path_factory):
     """The port and the application password of a fresh WordPress."""
-    home, db, port = tmp_path_factory.mktemp("wp"), free_port(), free_port()
-    data, site = home / "data", home / "site"
-    subprocess.run(
-        [
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={data}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--user=root",
-        ],
-        check=True,
-        capture_output=True,
-    )
+    home, port = tmp_path_factory.mktemp("wp"), free_port()
+    site = home / "site"
     shutil.copytree("/usr/share/wordpress", site, ignore=shutil.ignore_patterns("wp-config.php", "languages"))
-    (site / "wp-config.php").write_text(CONFIG.format(db=db, port=port))
-    database = (
-        "mariadbd",
-        "--no-defaults",
-        f"--datadir={data}",
-        f"--port={db}",
-        "--bind-address=127.0.0.1",
-        f"--socket={home}/db.sock",
-        "--user=root",
-        "--innodb-buffer-pool-size=32M",
-        "--skip-name-resolve",
-    )
-    with running(*database):
-        wait_for(db)
-        subprocess.run(
-            ["mariadb", "--no-defaults", f"--socket={home}/db.sock", "-uroot", "-e", "create database wordpress"],
-            check=True,
-        )
+    with mariadb(home, "wordpress") as database:
+        (site / "wp-config.php").write_text(CONFIG.format(db=database.port, port=port))
         told = subprocess.run(
             ["php", SERVERS / "wordpress_set_up.php", site], check=True, capture_output=True, text=True
         )
