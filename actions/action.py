@@ -86,10 +86,10 @@ class Action(Generic[Args, Result]):
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
     guards: tuple[str, ...] = ()
     """Arguments that untrusted text must not choose either, where the amount is computed from them."""
-    is_foreign: bool = False
-    """True for a tool that another system describes: each new version of its words asks a person once more."""
     resolved: Resolved = field(default_factory=dict[str, TrustedRecord], compare=False)
     """The trusted record that each argument is resolved from: only what stands here can be endorsed."""
+    is_foreign: bool = False
+    """True for a tool that another system describes: each new version of its words asks a person once more."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:

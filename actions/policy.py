@@ -15,6 +15,7 @@ from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.limits import Limit, check_limits
 from actions.pause import Trips
+from actions.plan_rule import PlanRule
 from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
 from actions.rulebook import Rulebook
@@ -107,6 +108,19 @@ class Before(BaseModel):
 Befores = Annotated[list[Before], BeforeValidator(as_list)]
 
 
+class UsedUp(BaseModel):
+    """What an in-file test says that a limit has used up before the effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: str
+    amount: Amount | None = None
+    count: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
+UsedUps = Annotated[list[UsedUp], BeforeValidator(as_list)]
+
+
 class Given(BaseModel):
     """The effect that an in-file test puts before the policy; what is left out is not known."""
 
@@ -125,6 +139,8 @@ class Given(BaseModel):
     first_time_recipient: bool | None = None
     near_limit: bool | None = None
     before: Befores = []
+    used: UsedUps = []
+    """Of each limit that is named; the others have room."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
@@ -182,6 +198,8 @@ class Policy(BaseModel):
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
+    plans: list[PlanRule] = []
+    """When people are asked about a plan as a whole."""
     regions: list[str] = []
     """Where data may go, in the words of the connectors; anywhere, where none is named."""
     budgets: Budgets = Budgets()
