@@ -46,7 +46,6 @@ class Head:
         wanted = np.where(np.arange(len(self.labels)) == truth[:, None], 1.0, 0.0)
         self._share = wanted.mean(axis=0)
         wanted = wanted - self._share
-        # Where a class has many examples a wrong one counts little; the few of a small class count as much together.
         found = [_left_out(given, wanted, strength) for strength in _STRENGTHS]
         best = max(range(len(found)), key=lambda number: _accuracy(found[number] + self._share, truth))
         strength = _STRENGTHS[best]
