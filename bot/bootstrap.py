@@ -28,6 +28,7 @@ from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, runs_for_fires
 from bot.groups import Groups
+from bot.meaning import open_embed
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
 from bot.rules_watch import read_offer, tell_of_looser_rules
@@ -157,7 +158,8 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
-        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
+        embed = await stack.enter_async_context(open_embed())
+        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets(), embed=embed)
         stack.push_async_callback(reasoner.close)
         outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
         catalogue.take_in(outside.actions)

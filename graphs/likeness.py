@@ -23,6 +23,8 @@ PRECISION = 0.95
 FEWEST = 20
 #: What is asked where the examples cannot tell: a lead that a guess rarely has.
 _USUAL_LEAD = 0.25
+#: From here on (cosine, around the middle of the examples) a text speaks of what some example speaks of.
+_NEAR = 0.41
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0)
 _PLACES = 1024
 # Words alone tell less than meanings do, most of all where there are few examples.
@@ -34,12 +36,14 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Guess:
-    """What a text is most like, how far that leads over the next, and whether the lead is enough."""
+    """What a text is most like, how far that leads over the next, and whether lead and likeness are enough."""
 
     label: str
     second: str
     lead: float
     is_sure: bool
+    is_near: bool
+    """False for a text whose meaning is unlike that of every example: leading among labels then says little."""
 
 
 class Head:
@@ -52,6 +56,7 @@ class Head:
         self._middle = vectors.mean(axis=0)
         words = _words(texts)
         self._rarity = np.log(1 + len(texts) / (1 + (words != 0).sum(axis=0)))
+        self._known = _of_one_length(vectors - self._middle)
         given = self._prepared(words, vectors)
         wanted = np.where(np.arange(len(self.labels)) == truth[:, None], 1.0, 0.0)
         self._share = wanted.mean(axis=0)
@@ -69,11 +74,12 @@ class Head:
         """The guess for each of these texts."""
         scores = self._prepared(_words(texts), vectors) @ self._weights + self._share
         order = np.argsort(-scores, axis=1)
+        nearest = (_of_one_length(vectors - self._middle) @ self._known.T).max(axis=1)
         found: list[Guess] = []
-        for row, ranked in zip(scores, order, strict=True):
+        for row, ranked, near in zip(scores, order, nearest, strict=True):
             first, second = int(ranked[0]), int(ranked[min(1, len(ranked) - 1)])
             lead = float(row[first] - row[second])
-            found.append(Guess(self.labels[first], self.labels[second], lead, lead >= self.lead))
+            found.append(Guess(self.labels[first], self.labels[second], lead, lead >= self.lead, bool(near >= _NEAR)))
         return found
 
 

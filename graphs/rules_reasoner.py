@@ -67,6 +67,11 @@ class RulesReasoner:
             guess = await self._likeness.guess(text, examples)
         except CountersignError:
             return None
+        if not guess.is_near:
+            # Few examples do not show what lies outside all of them: then words and meaning must say the same.
+            found = self._by_letters(text, examples)
+            same = found.value == guess.label
+            return found if same else Thought(None, "rules", certain=False, note=_NOTHING_LIKE_IT)
         if not guess.is_sure:
             return Thought(None, "rules", certain=False, note=f"it could be {guess.label} or {guess.second}")
         return Thought(guess.label, "rules", note=f"leads {guess.second} by {guess.lead:.2f}")
