@@ -30,7 +30,7 @@ def read_sheet(text: str) -> dict[str, ItemRule]:
     """The rule of each item in the sheet; raises SheetInvalid naming the lines."""
     reader = csv.DictReader(StringIO(text.lstrip("\ufeff")), dialect=_dialect(text))
     names = {name: _column(name) for name in reader.fieldnames or [] if name}
-    _check_columns(list(names.values()))
+    _check_columns([_column(name) for name in reader.fieldnames or [] if name])
     gathered: dict[str, dict[str, Any]] = {}
     lines: dict[str, int] = {}
     wrong: list[tuple[int, str]] = []

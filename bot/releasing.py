@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from actions.action import Catalogue
 from actions.compensation import Lapsed, lapsed
-from bot.bootstrap import Installation
 from core.db import Connection, Database
 from core.ids import RunId
 from core.metrics import Metrics
@@ -52,14 +51,3 @@ class Releasing:
         if run_id is not None:
             await self.dispatcher.wake(run_id, conn)
             self.metrics.runs_started.labels(UNDO, "run").inc()
-
-
-def releasing_of(installation: Installation) -> Releasing:
-    """What this installation takes back by itself."""
-    return Releasing(
-        installation.database,
-        installation.catalogue,
-        installation.runs,
-        installation.dispatcher,
-        installation.metrics,
-    )

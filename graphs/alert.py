@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -117,7 +118,8 @@ def _of_another(record: Mapping[str, Any]) -> Alert:
         source=_address(_first(record, _SOURCE), "source"),
         target=_address(_first(record, _TARGET), "target"),
         port=_number(_first(record, _PORT)),
-        signature_id=f"text:{text[:80]}",
+        # Named by what it says, and never in its words: this name is said to people.
+        signature_id=f"text:{sha256(text.encode()).hexdigest()[:12]}",
         signature=text,
         severity=_level(_first(record, _SEVERITY)),
         cves=_cves((text, *_texts(record.get("cve")))),

@@ -18,7 +18,7 @@ from graphs.campaign import By, Campaign
 SILENCE = timedelta(hours=24)
 #: So many trusted items it takes before anybody is asked to isolate a host.
 TWO = 2
-#: From so many signatures or addresses on, one campaign is worth a look whatever the sensor thinks of it.
+#: From so many signatures or addresses on, what the sensor gives its second-worst severity is worth a look.
 _BROAD = 5
 _MOST_SHOWN = 5
 _MOST_KEPT = 500
@@ -92,7 +92,8 @@ class CaseData(BaseModel):
                 "targets": _sum(self.targets, more.targets),
                 "signatures": _sum(self.signatures, more.signatures),
                 "cves": sorted({*self.cves, *more.cves}),
-                "peers": _sum(self.peers, more.peers),
+                # Never cut off: whoever calls many must not hide the one that counts.
+                "peers": dict(Counter(self.peers) + Counter(more.peers)),
             }
         )
 
@@ -135,14 +136,19 @@ class Known:
 def judged(case: CaseData, known: Known, rules: ContainmentRules | None) -> CaseData:
     """The case with its severity and evidence, by what is known; a pure function, and no model has a say."""
     evidence = evidence_of(case, known, rules)
+    severity = _severity(case, known, evidence)
+    hands_off = known.host is not None and known.host.is_protected and severity is Severity.CRITICAL
     exploited = [f"{each.cve} ({each.vendor} {each.product})" for each in known.exploited]
     return case.model_copy(
         update={
             "host": "" if known.host is None else known.host.host_id,
             "evidence": evidence,
             "exploited": exploited,
-            "severity": _severity(case, known, evidence),
-            "notes": [known.unread] if known.unread else [],
+            "severity": severity,
+            "notes": [
+                *([known.unread] if known.unread else []),
+                *([may_be_isolated(case, known.host)] if hands_off else []),
+            ],
         }
     )
 
@@ -193,7 +199,7 @@ def _severity(case: CaseData, known: Known, evidence: Sequence[Evidence]) -> Sev
         return Severity.HIGH
     if case.sensor_severity == 1 and known.host is not None and known.host.criticality is Criticality.HIGH:
         return Severity.HIGH
-    broad = max(len(case.signatures), len(case.sources), len(case.targets)) >= _BROAD
+    broad = max(len(case.signatures), len(case.sources), len(case.targets)) >= _BROAD and case.sensor_severity <= 2
     return Severity.MEDIUM if case.sensor_severity == 1 or broad or seen else Severity.LOW
 
 

@@ -48,6 +48,7 @@ async def figures_of(conn: Connection, workspace: str, *, since: timedelta) -> F
             asked,
         ),
         waiting=await _waiting(conn, asked),
+        spent=await _spent(conn, asked),
         cases=await _cases(conn, asked),
     )
 
@@ -135,6 +136,18 @@ async def _waiting(conn: Connection, asked: Mapping[str, Any]) -> list[Waiting]:
         asked,
     )
     return [Waiting(row["summary"], row["asked_at"]) for row in await cursor.fetchall()]
+
+
+async def _spent(conn: Connection, asked: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    cursor = await conn.execute(
+        """
+        select workflow, coalesce(sum(micro), 0)::bigint as micro, sum(tokens_in + tokens_out)::bigint as tokens
+        from graphs.model_call
+        where workspace = %(workspace)s and started_at >= %(since)s and outcome <> 'started' group by workflow
+        """,
+        asked,
+    )
+    return {row["workflow"]: (int(row["micro"]), int(row["tokens"])) for row in await cursor.fetchall()}
 
 
 async def _cases(conn: Connection, asked: Mapping[str, Any]) -> dict[str, int]:

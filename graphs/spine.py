@@ -20,9 +20,18 @@ from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
+from graphs.remembering import leave, recalled
 from graphs.rounds import Rounds, heard, nodes_of
 from graphs.run import RunState, StepState
-from graphs.verifying import decisions_on, faults_in, in_order, keep_what_it_took, show_plan
+from graphs.verifying import (
+    asked_as_a_whole,
+    decisions_on,
+    faults_in,
+    in_order,
+    keep_what_it_took,
+    note_dropped,
+    show_plan,
+)
 from graphs.walked import Facts, Node, Walked, ended, fitting, has_ended, no_plan, with_more
 
 __all__ = ["Ended", "Facts", "Rounds", "Walk", "Walked", "ended", "fitting", "spine", "with_more"]
@@ -120,7 +129,9 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return no_plan(state, error)
-        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
+        if "answer" in facts:
+            return ended(state, RunState.DONE, facts["answer"])
+        return with_more(state, facts=facts, recalled=await recalled(context))
 
     return gather
 
@@ -155,6 +166,7 @@ def _verify(walk: Walk) -> Node:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
         plan = await _with_records(context, lambda: borne_out(plan, context.catalogue, context.ground))
+        plan = await asked_as_a_whole(context, plan)
         decisions = await decisions_on(context, plan)
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps = in_order(plan, decisions)
@@ -209,7 +221,9 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         or await action_is_allowed(context, step.key)
     )
     outcome = None if reason else await context.act(step)
-    ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
+    if isinstance(outcome, Declined):
+        await note_dropped(context, plan, step, outcome)
+    ended = await _passed_over(context, plan, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):
         await show_rehearsed(context.database, context.run, step.key, outcome)
     else:
@@ -218,9 +232,10 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     return with_more(state, results=[*results, found])
 
 
-async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
+async def _passed_over(context: RunContext, plan: Plan, step: Step, reason: str) -> Ended:
     own = await context.consent(step) if is_resolved(step) else None
     if isinstance(own, Declined):
+        await note_dropped(context, plan, step, own)
         return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
 
@@ -340,6 +355,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
-    """What a run cost and how often it asked is kept with it; how long it took the runner writes when it finishes."""
+    """What a run cost and how often it asked is kept with it, and how it came out in memory."""
     await keep_what_it_took(runtime.context, len(state["case"].get("plan", {}).get("steps", ())))
+    await leave(runtime.context, state["case"].get("ended", {}).get("text", ""))
     return state

@@ -52,6 +52,8 @@ async def isolate_host(args: Isolation, call: Call) -> Isolated:
 @isolate_host.precheck
 async def still_ours_to_isolate(args: Isolation, ground: Ground) -> str:
     """What the inventory says now counts, whatever was approved before."""
+    if not ground.sources.has(ASSETS):
+        return f"There is no inventory that knows {args.host_id}, so nothing was sent."
     host = await ground.sources.get(ASSETS).host(args.host_id)
     if host is None or host.host_id != args.host_id:
         return f"The inventory has no host {args.host_id}, so nothing was sent."

@@ -6,6 +6,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.action import Call, Effect, action
+from actions.ground import Ground
+from actions.price_rules import outside_band
+from actions.products import PRODUCTS
 from actions.trusted import PRICE_RULES, PRODUCT
 from core.money import Money
 
@@ -65,6 +68,20 @@ async def update_price(args: PriceChange, call: Call) -> PriceChanged:
     item = (await call.send())["item"]
     price = Money(item["price_minor"], item["currency"])
     return PriceChanged(item_id=item["item_id"], price=price, version=item["version"])
+
+
+@update_price.precheck
+async def still_permitted(args: PriceChange, ground: Ground) -> str:
+    """The price may have moved between the approval and the sending, and so may the rules."""
+    if not ground.sources.has(PRODUCTS):
+        return ""
+    product, rules = await ground.sources.get(PRODUCTS).product(args.item_id), ground.rulebook.prices
+    if product is None:
+        return f"The shop does not sell item {args.item_id} any more, so nothing was sent."
+    if (product.price, product.version) != (args.was, args.version):
+        return f"Item {args.item_id} costs {product.price} by now, so nothing was sent."
+    outside = "" if rules is None else outside_band(rules, product, args.price)
+    return f"{outside} Nothing was sent." if outside else ""
 
 
 @update_price.attested

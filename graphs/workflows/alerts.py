@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from actions.assets import ASSETS, Host
-from actions.containment_rules import ContainmentRules
 from actions.intelligence import INTELLIGENCE, Exploited, Indicator, Intelligence, IntelligenceUnavailable, Sighting
 from actions.sensor import SENSOR
 from core.db import Connection
@@ -27,7 +26,7 @@ from graphs.workflows.contain import CONTAIN
 #: So many lines are read by one run; what is left is the next one's.
 MOST_LINES = 20_000
 #: So many addresses are looked up in the feeds for one case, those that were called most often first.
-_MOST_LOOKED_UP = 200
+_MOST_LOOKED_UP = 1_000
 _MOST_SAID = 10
 
 
@@ -119,10 +118,8 @@ class _Asking:
             return None
 
 
-async def _keep(
-    context: RunContext, batch: Batch, found: Sequence[CaseData], known: Mapping[str, Known]
-) -> list[tuple[Case, str]]:
-    """Store everything in one transaction, once; gives the cases that this run has added to, with what is asked."""
+async def _keep(context: RunContext, batch: Batch, found: Sequence[CaseData], known: Mapping[str, Known]) -> list[Case]:
+    """Store everything in one transaction, once; gives the cases that this run has added to."""
     run = context.run
     async with context.database.transaction() as conn:
         await context.guard.fence(conn)
@@ -133,8 +130,7 @@ async def _keep(
             before = await case_store.open_cases(conn, run.request.workspace)
             for data in found:
                 await _keep_case(conn, context, data, before.get(data.key), known[data.key])
-        touched = await case_store.touched_by(conn, run.run_id)
-    return [(case, await _standing(context, case)) for case in touched]
+        return await case_store.touched_by(conn, run.run_id)
 
 
 async def _keep_case(conn: Connection, context: RunContext, data: CaseData, before: Case | None, known: Known) -> None:
@@ -146,7 +142,7 @@ async def _keep_case(conn: Connection, context: RunContext, data: CaseData, befo
     place = Conversation(run.request.workspace, run.conversation.channel)
     case = await case_store.keep(conn, whole, before, place=place, run_id=run.run_id)
     if rules is not None and not may_be_isolated(whole, known.host) and await _may_ask(context, case):
-        await _ask(conn, context, case, rules)
+        await _ask(conn, context, case)
 
 
 async def _may_ask(context: RunContext, case: Case) -> bool:
@@ -161,8 +157,7 @@ def _was_released(run: Run) -> bool:
     return any(step.state is StepState.UNDONE for step in run.steps)
 
 
-async def _ask(conn: Connection, context: RunContext, case: Case, rules: ContainmentRules) -> None:
-    del rules
+async def _ask(conn: Connection, context: RunContext, case: Case) -> None:
     handover = Handover(
         workflow=CONTAIN.name,
         version=CONTAIN.version,
@@ -175,19 +170,15 @@ async def _ask(conn: Connection, context: RunContext, case: Case, rules: Contain
         await case_store.begin_containment(conn, case, run_id)
 
 
-async def _standing(context: RunContext, case: Case) -> str:
-    return f"containment is asked for in {case.containment_run}" if case.containment_run else ""
-
-
-def _notes(facts: Facts, batch: Batch, found: Sequence[CaseData], touched: Sequence[tuple[Case, str]]) -> list[str]:
+def _notes(facts: Facts, batch: Batch, found: Sequence[CaseData], touched: Sequence[Case]) -> list[str]:
     notes: list[str] = []
-    shown = [(case, said) for case, said in touched if case.data.severity is not Severity.LOW]
-    for case, said in shown[:_MOST_SAID]:
-        more = f"; {said}" if said else ""
+    shown = [case for case in touched if case.data.severity is not Severity.LOW]
+    for case in shown[:_MOST_SAID]:
+        more = f"; containment is asked for in {case.containment_run}" if case.containment_run else ""
         notes.append(f"{case.data.severity.capitalize()}: {headline(case.data)} ({case.case_id}){more}.")
     if len(shown) > _MOST_SAID:
         notes.append(f"… and {len(shown) - _MOST_SAID} more cases with a card.")
-    notes += dict.fromkeys(note for case, _ in touched for note in case.data.notes)
+    notes += dict.fromkeys(note for case in touched for note in case.data.notes)
     left = batch.unreadable - len(facts["unreadable"])
     notes += [*facts["unreadable"], *([f"… and {left:,} more lines that cannot be read."] if left else [])]
     if batch.until - batch.position >= MOST_LINES:

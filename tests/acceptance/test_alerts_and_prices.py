@@ -108,7 +108,7 @@ async def _a_week_asks_to_isolate_the_planted_host_and_no_other(house: House) ->
     assert await house.isolations() == [], "nothing is cut off before somebody agrees"
 
     assert (await house.company.click(CLEO, card, "approval.approve"))["ok"]
-    await house.company.until(lambda: _has(house.isolations(), [PLANTED]), "the host is cut off")
+    await house.company.until(lambda: _cut_off(house, [PLANTED]), "the host is cut off")
     contained = await house.company.until(lambda: _contain_run(house, critical), "the run has ended")
     assert "is isolated until" in contained["text"]
 
@@ -204,8 +204,8 @@ async def test_the_digest_tells_what_happened_what_waits_and_what_it_cost(house:
     assert "digest: 1 run" in digest["text"], digest["text"]
 
 
-async def _has(reading, wanted: list[str]) -> bool:
-    return await reading == wanted
+async def _cut_off(house: House, wanted: list[str]) -> bool:
+    return await house.isolations() == wanted
 
 
 async def _price_is(house: House, item_id: str, cents: int) -> bool:

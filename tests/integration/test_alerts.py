@@ -91,24 +91,23 @@ async def test_a_host_that_has_become_protected_is_not_isolated_whatever_was_app
     assert await desk.isolated() == []
 
 
-async def test_an_isolation_is_released_by_itself_once_when_its_time_is_over_also_after_a_restart(desk: Desk) -> None:
+async def test_an_isolation_is_released_by_itself_once_also_when_the_endpoint_is_silent(desk: Desk) -> None:
     await desk.ask("alerts")
     [first, *_] = await desk.advance_all("contain")
     await desk.approve()
     assert (await desk.advance(first.run_id)).state is RunState.DONE
-    await desk.releasing().look()
+    await desk.installation.releasing.look()
     assert not await desk.advance_all("undo"), "not before its time"
     await desk.pass_time(timedelta(minutes=61))
     await desk.control("hosts", apply_then_timeout_next=1)
-    # A fresh one each time: nothing of it is kept in the process.
-    await desk.releasing().look()
-    await desk.releasing().look()
+    await desk.installation.releasing.look()
+    await desk.installation.releasing.look()
     [undoing] = await desk.advance_all("undo")
     undoing = await desk.advance(undoing.run_id)
     assert undoing.state is RunState.DONE, undoing.outcome
     log = await desk.get("/hosts/log")
     assert [each["host_id"] for each in log["releases"]] == await desk.isolated()
-    await desk.releasing().look()
+    await desk.installation.releasing.look()
     assert not await desk.advance_all("undo")
 
 
@@ -123,7 +122,7 @@ async def test_a_host_that_goes_on_after_its_release_is_asked_about_again(desk: 
     await desk.ask("alerts")
     assert not await desk.advance_all("contain"), "while it is cut off nobody is asked again"
     await desk.pass_time(timedelta(minutes=61))
-    await desk.releasing().look()
+    await desk.installation.releasing.look()
     await desk.advance_all("undo")
     await _call_again(desk, host)
     await desk.ask("alerts")

@@ -1,9 +1,11 @@
 """An installation without a process of its own, over the sandbox in this process: runs are advanced by hand."""
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
 from bot.local.sandbox.hosts_store import HostsStore
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
-from bot.releasing import Releasing, releasing_of
 from bot.sample.alerts import Week
 from bot.sample.prices import seed_prices
 from bot.sample.shop import seed_sample
@@ -56,12 +57,16 @@ class Desk:
     async def advance(self, run_id: str) -> Run:
         """The run, after everything that can be done now; what it says is delivered at once."""
         for _ in range(5):
-            await self.installation.runner.advance(RunId(run_id))
-            run = await self.installation.runs.get(RunId(run_id))
-            assert run is not None
+            run = await self._advanced(run_id)
             if run.state is not RunState.WAITING or any(each.kind != "delivery" for each in run.waiting):
                 return run
             await self._deliver(run_id)
+        return await self._advanced(run_id)
+
+    async def _advanced(self, run_id: str) -> Run:
+        await self.installation.runner.advance(RunId(run_id))
+        run = await self.installation.runs.get(RunId(run_id))
+        assert run is not None
         return run
 
     async def _deliver(self, run_id: str) -> None:
@@ -115,7 +120,8 @@ class Desk:
 
     async def put(self, path: str, **body: Any) -> None:
         """Have something else stand outside."""
-        async with self.session.put(f"{self.url}{path}", json=body) as answer:
+        data, kind = BytesIO(json.dumps(body).encode()), {"Content-Type": "application/json"}
+        async with self.session.put(f"{self.url}{path}", data=data, headers=kind) as answer:
             assert answer.status == 200, await answer.text()
 
     async def control(self, system: str, **body: Any) -> None:
@@ -123,17 +129,15 @@ class Desk:
         async with self.session.post(f"{self.url}/control/{system}", json=body) as answer:
             assert answer.status == 200, await answer.text()
 
-    def releasing(self) -> Releasing:
-        """What takes lapsed effects back, as the process runs it."""
-        return releasing_of(self.installation)
-
     async def isolated(self) -> Sequence[str]:
         """The hosts that the containment endpoint was told to cut off, in order."""
         return [each["host_id"] for each in (await self.get("/hosts/log"))["isolations"]]
 
 
 @asynccontextmanager
-async def open_desk(home: Path, week: Week, *, database_url: str, redis_url: str) -> AsyncGenerator[Desk]:
+async def open_desk(
+    home: Path, week: Week, *, database_url: str, redis_url: str, settles: str = "keyed"
+) -> AsyncGenerator[Desk]:
     """A desk over a migrated database, with this week in the sensor's log."""
     clock = SystemClock()
     settle_sample_company(home / "company")
@@ -148,6 +152,8 @@ async def open_desk(home: Path, week: Week, *, database_url: str, redis_url: str
                 "COUNTERSIGN_PORT": sandbox.port - 1,
                 "DATABASE_URL": database_url,
                 "REDIS_URL": redis_url,
+                "COUNTERSIGN_SANDBOX_SETTLES": settles,
+                "COUNTERSIGN_WINDOW_SECONDS": 2,
             }
         )
         async with open_installation(settings, clock, Metrics()) as installation:

@@ -19,7 +19,7 @@ def case_card(case: Case) -> Message:
         limits.context(f"{limits.instant(data.first_at)} to {limits.instant(data.last_at)}", _counts(data)),
         *limits.facts([(label, limits.cut(text, _MOST_LINE)) for label, text in _facts(data) if text]),
         *_evidence(case),
-        limits.context(f"`{limits.escape(case.case_id)}`", *map(limits.escape, data.notes[:3])),
+        limits.context(f"`{limits.escape(case.case_id)}`", *([] if _evidence(case) else _notes(data))),
     ]
     return Message(_text(case), blocks)
 
@@ -54,11 +54,17 @@ def _facts(data: CaseData) -> list[tuple[str, str]]:
 
 
 def _evidence(case: Case) -> list[Block]:
-    if not case.data.evidence:
+    """The records that speak for isolating the host, and what has become of that; nothing while they are too few."""
+    data = case.data
+    if data.severity is not Severity.CRITICAL:
         return []
-    lines = [f"• {limits.brief(each.says, 400)} (`{limits.escape(each.record)}`)" for each in case.data.evidence[:8]]
-    asked = f"\nWhether to isolate {limits.escape(case.data.host)} is asked below." if case.containment_run else ""
-    return [limits.section("*Trusted records*\n" + "\n".join(lines) + asked)]
+    lines = [f"• {limits.brief(each.says, 400)} (`{limits.escape(each.record)}`)" for each in data.evidence[:8]]
+    asked = [f"Whether to isolate {limits.escape(data.host)} is asked below."] if case.containment_run else []
+    return [limits.section("\n".join(["*Trusted records*", *lines, *asked, *_notes(data)]))]
+
+
+def _notes(data: CaseData) -> list[str]:
+    return [limits.brief(note, 400) for note in data.notes[:3]]
 
 
 def _text(case: Case) -> str:
