@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from bot.sample.mail import sample_mail
 from graphs.run import Run, RunState
-from tests.support.office import Office, open_office
+from tests.support.office import WATCHFUL, Office, open_office
 from tests.support.postgres import PostgresServer, new_test_name
 from tests.support.scripted_model import Reply, fields_of, open_scripted_model
 
@@ -226,19 +226,19 @@ async def test_a_model_that_obeys_every_order_in_a_mail_moves_no_money_and_sends
 async def test_runs_that_are_cut_off_again_and_again_handle_each_mail_once(
     postgres_server: PostgresServer, installation_template: str, tmp_path
 ):
-    """Five processes one after another, each cut off in the middle of its work."""
+    """Three processes one after another, each cut off in the middle of its work."""
     name, dice = new_test_name(), random.Random(5)
     url = postgres_server.make(name, template=installation_template)
     home = tmp_path / "office"
-    for round_ in range(5):
-        async with open_office(home, url) as office:
+    for round_ in range(3):
+        async with open_office(home, url, settings=WATCHFUL) as office:
             if round_ == 0:
                 for mail in sample_mail():
                     await office.deliver(mail.raw, verified=mail.is_verified)
             await office.ask("inbox", "sweep")
             await asyncio.sleep(0.2 + dice.random() * 0.5)
             office.cut_off()
-    async with open_office(home, url) as office:
+    async with open_office(home, url, settings=WATCHFUL) as office:
         await _swept(office)
         for run in await office.runs_of("inbox"):
             await office.rests(run.run_id, "waiting", "done", "refused")
