@@ -86,6 +86,13 @@ class Memory:
     rooms: RoomStore
     clock: Clock
     team: Callable[[], Team]
+    asking: Embedder | None = None
+    """What makes vectors of what somebody waits for."""
+
+    @property
+    def by_meaning(self) -> Callable[[Sequence[str]], Coroutine[Any, Any, list[list[float]]]] | None:
+        """What turns texts into vectors that stand for their meaning; None where there is nothing but letters."""
+        return None if self.asking is None or isinstance(self.asking, HashedNgrams) else self.asking.passages
 
     def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
         """What is looked after again and again, and how many seconds lie between."""
@@ -307,6 +314,7 @@ async def open_memory(
             rooms=RoomStore(),
             clock=clock,
             team=lambda: rules().team,
+            asking=asking,
         )
     finally:
         await asking.close()
