@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 LOCKED := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 -q
 
-.PHONY: up test test-connectors campaign check lock reset install install-dev format screenshots
+.PHONY: up test test-connectors test-model campaign check lock reset install install-dev format screenshots
 
 up: install
 	@$(BIN)/countersign up
@@ -22,6 +22,15 @@ $(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connector
 	@$(BIN)/uv venv -q --clear $(VENV)/connectors
 	@$(BIN)/uv pip install -q -p $(VENV)/connectors -r tests/connectors/requirements.txt
 	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
+	@touch $@
+
+# A real model behind the real client; takes a quarter of an hour and more.
+test-model: install-dev .venv-model/.installed
+	COUNTERSIGN_REAL_MODEL=.venv-model/bin/python $(BIN)/pytest -s -p no:randomly tests/model
+
+.venv-model/.installed: tests/model/requirements.txt
+	@$(PYTHON) -m venv .venv-model
+	@.venv-model/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 campaign: install-dev

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from actions.connector import Reply
 from actions.ground import Ground
+from actions.intent import Origin
+from actions.trusted import Resolved, TrustedRecord
 from core.errors import CountersignError
 from core.money import Money
 
@@ -40,6 +42,7 @@ Result = TypeVar("Result", bound=BaseModel)
 Handler = Callable[[Args, Call], Awaitable[Result]]
 Precheck = Callable[[Args, Ground], Awaitable[str]]
 Attest = Callable[[Args, str], Result]
+Look = Callable[[Args, Ground], Awaitable[Iterable[tuple[str, str, str]]]]
 
 
 class ActionInvalid(CountersignError):
@@ -56,6 +59,7 @@ class Hooks(Generic[Args, Result]):
 
     precheck: Precheck[Args] | None = None
     attested: Attest[Args, Result] | None = None
+    preview: Look[Args] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,19 @@ class Action(Generic[Args, Result]):
     """The argument that holds the Slack id of the person who receives, where it is one: they do not decide it."""
     guards: tuple[str, ...] = ()
     """Arguments that untrusted text must not choose either, where the amount is computed from them."""
+    resolved: Resolved = field(default_factory=dict[str, TrustedRecord], compare=False)
+    """The trusted record that each argument is resolved from: only what stands here can be endorsed."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:
         """Declare what is read again right before sending: a sentence why not, or an empty text when all is well."""
         self.hooks.precheck = check
         return check
+
+    def preview(self, look: Look[Args]) -> Look[Args]:
+        """Declare what this will change, as (what, before, after) from trusted records; shown before anybody agrees."""
+        self.hooks.preview = look
+        return look
 
     def attested(self, attest: Attest[Args, Result]) -> Attest[Args, Result]:
         """Declare the result where no receipt exists and a person says, with a reference, that it happened."""
@@ -140,6 +151,10 @@ class Action(Generic[Args, Result]):
         # What goes back to a customer must not count as less than nothing against a limit.
         return Money(abs(amount.minor), amount.currency) if amount is not None and amount.minor < 0 else amount
 
+    def trusts(self, name: str, origin: Origin | None) -> bool:
+        """True when this argument's value may move something: ours, or endorsed by the record it is resolved from."""
+        return origin is not None and origin.is_trusted and (name in self.resolved or not origin.is_external)
+
     @property
     def guarded(self) -> tuple[str, ...]:
         """The arguments that untrusted text must not choose: target, amount, recipient."""
@@ -160,15 +175,19 @@ def action(  # noqa: PLR0913 -- a declaration is filled in like a form, all by n
     customer: str | None = None,
     beneficiary: str | None = None,
     guards: tuple[str, ...] = (),
+    resolved: Resolved | None = None,
 ) -> Callable[[Handler[Args, Result]], Action[Args, Result]]:
     """Declare the decorated handler as the action `name`; raises ActionInvalid at import when it cannot work."""
 
     def declare(handler: Handler[Args, Result]) -> Action[Args, Result]:
         args, result = _types_of(name, handler)
         fields = (amount, target, recipient, customer, beneficiary)
-        declared = Action(name, version, connector, effect, summary, args, result, handler, *fields, guards=guards)
+        sources = resolved or {}
+        declared = Action(
+            name, version, connector, effect, summary, args, result, handler, *fields, guards=guards, resolved=sources
+        )
         others = [each for each in (target, recipient, customer, beneficiary) if each]
-        named = [*others, *guards, *_named_in(summary)]
+        named = [*others, *guards, *_named_in(summary), *(each for each in sources if each != amount)]
         missing = [field for field in dict.fromkeys(named) if field not in args.model_fields]
         if amount is not None and not (amount in args.model_fields or hasattr(args, amount)):
             missing.append(amount)
@@ -272,9 +291,26 @@ class Catalogue:
                     raise ActionInvalid(f"Two actions are called {declared.name}. Rename one of them.")
         return cls(found, undoing)
 
+    def take_in(self, actions: Iterable[AnyAction]) -> None:
+        """Add actions that only an outside system could tell of; raises ActionInvalid when two share a name."""
+        for each in actions:
+            if self._actions.setdefault(each.name, each) is not each:
+                raise ActionInvalid(f"Two actions are called {each.name}. Rename one of them.")
+
     def compensation_of(self, name: str) -> Compensation | None:
         """How the action called `name` is taken back, or None when only a person can put it right."""
         return self._compensations.get(name)
+
+    def instruction_of(self, name: str) -> str | None:
+        """What a person does where no action takes it back, as a template over its arguments; None where unsaid."""
+        return self._instructions.get(name)
+
+    def can_be_put_right(self, name: str) -> bool:
+        """True when somebody has said how this is taken back or put right; what reads or takes back needs neither."""
+        action = self.get(name)
+        reads = action is not None and action.effect is Effect.READ
+        takes_back = any(each.by.name == name for each in self._compensations.values())
+        return reads or takes_back or name in self._compensations or name in self._instructions
 
     def lapsing(self) -> list[tuple[str, str]]:
         """The actions that are taken back by themselves, each with the instant in its result that says when."""

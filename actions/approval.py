@@ -12,6 +12,7 @@ from actions.action import AnyAction, ArgumentsInvalid
 from actions.chain import Answerers, Circle, Stage, answerers
 from actions.intent import short
 from actions.policy import Approvers, Decision
+from actions.preview import Preview
 from actions.team import Team
 from core.money import Money
 from core.outbox import Conversation
@@ -296,6 +297,8 @@ class ApprovalView:
     reopened_by: str | None = None
     asked_too: str = ""
     """Who may answer besides, because it was escalated, in words."""
+    preview: Preview | None = None
+    """What it will change, as the records stood when it was asked."""
 
 
 def fields_of(action: AnyAction | None, args: Mapping[str, Any]) -> list[tuple[str, str]]:

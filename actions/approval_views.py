@@ -10,6 +10,7 @@ from actions.approval import ApprovalView, Question, amount_of, beneficiary_of, 
 from actions.chain import Circle, answerers
 from actions.escalation import asked_of
 from actions.policy import Decision
+from actions.preview import Preview
 from actions.team import Approvers, Team
 from core.db import Connection, Row
 from core.outbox import Conversation
@@ -36,7 +37,7 @@ async def read_rows(conn: Connection, approval_ids: Sequence[str] | None = None)
         """
         select a.*, i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, i.action, i.effect,
                i.connector, i.sandbox, i.state as intent_state, i.outcome, r.record, r.summary, r.evidence,
-               r.origins, r.edited_by, r.authored_by, r.changes, actions.pause_over(i.intent_id) as pause,
+               r.origins, r.edited_by, r.authored_by, r.changes, r.preview, actions.pause_over(i.intent_id) as pause,
                coalesce((select jsonb_agg(jsonb_build_array(v.person, v.verdict) order by v.at)
                          from actions.vote v where v.approval_id = a.approval_id), '[]') as votes,
                coalesce((select jsonb_object_agg(v.person, v.in_place_of) from actions.vote v
@@ -122,4 +123,5 @@ def _recorded(row: Row, catalogue: Catalogue, team: Team, approvers: Approvers) 
         questions=[Question(*each) for each in row["questions"]],
         approvers=approvers,
         amount=amount_of(action, args),
+        preview=Preview.from_json(row["preview"]),
     )

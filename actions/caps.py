@@ -65,17 +65,24 @@ def with_caps(decision: Decision, reached: Sequence[Reached], policy: Policy) ->
 
 
 def _joined(winners: Sequence[Reached], asked: Approvers | None) -> Approvers:
-    """Who may permit all of this: never anybody whom one of the limits, or the rules, would not have asked."""
+    """Who may permit all of this: whoever every one of the limits, and the rules, would have asked."""
     found = winners[0].limit.asks
     for other in [*(each.limit.asks for each in winners[1:]), *([asked] if asked else [])]:
-        both = [person for person in found.people if person in other.people]
-        found = Approvers(
-            role="admin" if "admin" in (found.role, other.role) else "approver",
-            tier=max(found.tier, other.tier),
-            people=both or found.people or other.people,
-            quorum=max(found.quorum, other.quorum),
-        )
+        found = _both(found, other)
     return found
+
+
+def _both(one: Approvers, other: Approvers) -> Approvers:
+    """Those whom both would ask; an admin where they would ask nobody in common."""
+    common = [person for person in one.people if person in other.people]
+    apart = [one.people and other.people and not common, one.group and other.group and one.group != other.group]
+    return Approvers(
+        role="admin" if any(apart) or "admin" in (one.role, other.role) else "approver",
+        tier=max(one.tier, other.tier),
+        people=[] if any(apart) else common or one.people or other.people,
+        group=None if any(apart) else one.group or other.group,
+        quorum=max(one.quorum, other.quorum),
+    )
 
 
 def permitted_by(decision: Decision | None) -> frozenset[str]:

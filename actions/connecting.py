@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from actions.action import AnyAction
 from actions.connector import Connector, EffectClass
-from actions.rate import Bucket, Paced, Rate
+from actions.rate import Rate
 from actions.rule_file import RuleFile, explain, misplaced, read
 from actions.source import Source
 from core.clock import Clock
@@ -70,6 +70,8 @@ class Kind:
     settles: EffectClass | None
     """How its effects are settled unless its options say otherwise; None where it is only read."""
     secrets: tuple[str, ...] = ()
+    secrets_of: Callable[[BaseModel], tuple[str, ...]] | None = None
+    """Further secrets that its options ask for."""
     may_need: tuple[str, ...] = ()
     """Secrets that it takes where they are given."""
     key_retention: timedelta | None = None
@@ -101,7 +103,7 @@ def _handles(value: object) -> object:
 class Connection(BaseModel):
     """One entry of connectors.yml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: str
     name: _Name | None = None
@@ -117,7 +119,7 @@ class Connection(BaseModel):
 class Connections(BaseModel):
     """What connectors.yml holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     version: Literal[1]
     connectors: list[Connection] = []
@@ -133,18 +135,23 @@ class Configured:
     options: BaseModel
 
     @property
+    def rate(self) -> Rate | None:
+        """How often it may be called; None where nobody says."""
+        return self.connection.rate or self.kind.rate
+
+    @property
     def region(self) -> str:
         """Where its data goes."""
         return self.connection.region or self.kind.region
 
-    def missing(self, secrets: Secrets) -> list[str]:
-        """What is missing before it can be opened, one sentence each."""
-        sentences: list[str] = []
+    def missing(self, secrets: Secrets) -> dict[str, str]:
+        """The handles that name nothing yet, each with a sentence that says what to do."""
+        sentences: dict[str, str] = {}
         for handle in self.connection.secrets.values():
             try:
                 secrets.get(handle)
             except SecretMissing as error:
-                sentences.append(str(error))
+                sentences[handle] = str(error)
         return sentences
 
 
@@ -173,6 +180,10 @@ class Kinds:
         """All names, in order."""
         return sorted(self._kinds)
 
+    def all(self) -> list[Kind]:
+        """All kinds, in the order of their names."""
+        return [self._kinds[name] for name in self.names()]
+
 
 def read_connections(path: Path, kinds: Kinds) -> list[Configured]:
     """What connectors.yml connects, none where there is no such file; raises PolicyInvalid naming the line."""
@@ -194,19 +205,19 @@ def _configured(file: RuleFile[Connections], position: int, connection: Connecti
     if kind is None:
         reason = f"{connection.kind!r} is not a kind of connector. The kinds are {', '.join(kinds.names())}."
         raise file.invalid((*place, "kind"), reason)
-    wrong = _mistake(kind, connection)
-    if wrong is not None:
-        raise file.invalid((*place, wrong[0]), wrong[1])
     try:
         options = kind.options.model_validate(connection.options)
     except ValidationError as error:
         where, reason = explain(error.errors(include_url=False)[0])
         raise file.invalid((*place, "options", *where), reason) from error
+    wrong = _mistake(kind, connection, options)
+    if wrong is not None:
+        raise file.invalid((*place, wrong[0]), wrong[1])
     name = kind.gives.removesuffix("*") + (connection.name or "") if kind.is_many else kind.gives
     return Configured(name, kind, connection, options)
 
 
-def _mistake(kind: Kind, connection: Connection) -> tuple[str, str] | None:
+def _mistake(kind: Kind, connection: Connection, options: BaseModel) -> tuple[str, str] | None:
     """What is wrong with an entry by what its kind wants: where, and what to do."""
     if kind.is_many and connection.name is None:
         return "name", f"every connector of kind {kind.name} needs a name of its own. Add it."
@@ -214,13 +225,14 @@ def _mistake(kind: Kind, connection: Connection) -> tuple[str, str] | None:
         return "name", f"there is one connector of kind {kind.name} at most, called {kind.gives}. Remove the name."
     if kind.settles is not None and connection.account is None:
         return "account", "this is missing. Name the account there; it stands in every approval."
-    lacking = [name for name in kind.secrets if name not in connection.secrets]
+    wanted = (*kind.secrets, *(kind.secrets_of(options) if kind.secrets_of else ()))
+    lacking = [name for name in wanted if name not in connection.secrets]
     if lacking:
         return (
             "secrets",
             f"{kind.name} needs the secret {lacking[0]}. Write where it is, such as env:{_variable(kind, lacking[0])}.",
         )
-    unknown = sorted(connection.secrets.keys() - {*kind.secrets, *kind.may_need})
+    unknown = sorted(connection.secrets.keys() - {*wanted, *kind.may_need})
     if unknown and not kind.is_many:
         return "secrets", f"{kind.name} takes no secret called {unknown[0]}. Correct its spelling, or remove it."
     return None
@@ -240,6 +252,8 @@ class Reached:
     health: Mapping[str, Callable[[], Awaitable[bool]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[bool]]]
     )
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Connectors that are configured and were left out, each with the handle of the secret that it lacks."""
 
 
 async def open_connections(
@@ -250,23 +264,25 @@ async def open_connections(
     sources: dict[Source[Any], object] = {}
     actions: list[AnyAction] = []
     health: dict[str, Callable[[], Awaitable[bool]]] = {}
+    missing: dict[str, str] = {}
     for each in configured:
-        missing = each.missing(secrets)
-        if missing:
-            log.warning("The connector %s is left out: %s", each.name, " ".join(missing))
+        sentences = each.missing(secrets)
+        if sentences:
+            log.warning("The connector %s is left out: %s", each.name, " ".join(sentences.values()))
+            missing[each.name] = ", ".join(sentences)
             continue
         held = {name: secrets.get(handle) for name, handle in each.connection.secrets.items()}
         account = each.connection.account or each.kind.name
-        opened = await each.kind.open(each.options, Opening(each.name, account, held, stack, clock, window))
-        connector = _paced(each, opened.connector, clock)
+        try:
+            opened = await each.kind.open(each.options, Opening(each.name, account, held, stack, clock, window))
+        except SecretMissing as error:
+            log.warning("The connector %s is left out: %s", each.name, error)
+            missing[each.name] = ", ".join(each.connection.secrets.values())
+            continue
+        connector = opened.connector
         connectors += [] if connector is None else [connector]
         sources |= opened.sources
         actions += opened.actions
         is_healthy = opened.is_healthy or (None if connector is None else connector.is_healthy)
         health |= {} if is_healthy is None else {each.name: is_healthy}
-    return Reached(connectors, sources, actions, health)
-
-
-def _paced(configured: Configured, connector: Connector | None, clock: Clock) -> Connector | None:
-    rate = configured.connection.rate or configured.kind.rate
-    return connector if connector is None or rate is None else Paced(connector, Bucket(rate, clock), clock)
+    return Reached(connectors, sources, actions, health, missing)

@@ -12,7 +12,7 @@ from actions.chain import answerers
 from actions.connector import Rejected
 from actions.forms import Field, Filled, Typed, form_of, read
 from actions.history import Verdicts
-from actions.intent import Intent, IntentKey, IntentState, Origin, RecordInvalid, TrustLabel
+from actions.intent import Intent, IntentKey, IntentState, Origin, TrustLabel
 from actions.judging import Judge, Judged
 from actions.outcome import Caller, Declined, Wish, subject_of
 from actions.policy import Approvers, Decision, Rules, Verdict
@@ -154,9 +154,9 @@ class Edits:
         try:
             wish = self._wish(click, found, filled)
             if isinstance(wish, Declined):
-                return _no("denied", wish.text)
+                return _no("invalid", wish.text)
             wish.connector.request(wish.revision.record, found.intent.receiver_key)
-        except (RecordInvalid, Rejected) as error:
+        except Rejected as error:
             return _no("invalid", str(error))
         judged = await self._judge.judge(conn, wish, holding=True)
         decision = judged.decision

@@ -29,6 +29,7 @@ from actions.outcome import (
 from actions.pause import UNREADABLE
 from actions.pauses import SwitchUnreadable
 from actions.policy import Decision, Rules, Verdict
+from actions.preview import with_preview
 from actions.wishes import Wishes
 from core.audit import AuditUnwritable
 from core.clock import Clock
@@ -88,6 +89,7 @@ class Gateway:
         wish = self._wishes.make(name, args, step=step, caller=caller, origins=origins, evidence=evidence)
         if isinstance(wish, Declined):
             return await refusals.tell(self._database, caller, step, name, wish)
+        wish = await with_preview(self._database, wish, self._ground)
         for attempt in range(TRIES):
             if attempt:
                 self._metrics.retries.labels("attempt").inc()
@@ -115,6 +117,7 @@ class Gateway:
             judged = await self._judge.judge(conn, wish, holding=False)
         if judged.decision.verdict is Verdict.ALLOW:
             return Agreed()
+        wish = await with_preview(self._database, wish, self._ground)
         async with self._database.transaction() as conn:
             found = await self._admission.take(conn, wish, begin=False)
         return found if isinstance(found, Parked | Declined) else Agreed()
@@ -153,6 +156,10 @@ class Gateway:
     def only_pretends(self, names: Iterable[str]) -> bool:
         """True when every one of these actions reaches a sandbox and nothing else."""
         return all(self._wishes.only_pretends(name) for name in names)
+
+    def region_of(self, name: str) -> str | None:
+        """Where data of this action goes, where its connector says so."""
+        return self._wishes.region_of(name)
 
     async def is_settled(self, kind: str, subject_id: str) -> bool:
         """True when a run that waits for this may go on and ask again."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from actions.intent import Intent
+from actions.intent import Intent, IntentKey
 from actions.window import Tally, Window
 from core.db import Connection, Row, jsonb
 from core.ids import AttemptId
@@ -187,3 +187,13 @@ def _judgement(row: Row) -> Judgement:
     whose = ("workspace", "action", "workflow", "requester", "recipient", "customer", *shared)
     names = ("summary", "at", "policy_version", "verdict", "rules", "reasons", "considered", "outcome", *shared)
     return Judgement(**{name: row[name] for name in names}, subject=Subject(**{name: row[name] for name in whose}))
+
+
+async def is_written(conn: Connection, key: IntentKey, digest: str) -> bool:
+    """True when the wish under this key has, or had, exactly these arguments."""
+    cursor = await conn.execute(
+        "select 1 from actions.intent join actions.revision using (intent_id)"
+        " where run_id = %s and step = %s and digest = %s",
+        (key.run_id, key.step, digest),
+    )
+    return await cursor.fetchone() is not None

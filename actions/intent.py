@@ -123,9 +123,14 @@ class Origin:
     endorsed_by: str | None = None
 
     @property
+    def is_external(self) -> bool:
+        """True when somebody outside chose the value."""
+        return self.label is TrustLabel.EXTERNAL
+
+    @property
     def is_trusted(self) -> bool:
         """True when the value may move something without a person looking at it first."""
-        return self.label is not TrustLabel.EXTERNAL or self.endorsed_by is not None
+        return not self.is_external or self.endorsed_by is not None
 
 
 @dataclass(frozen=True)

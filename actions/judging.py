@@ -75,7 +75,7 @@ class Judge:
             workflow=wish.caller.workflow,
             requester_roles=member.roles if member else frozenset(),
             amount=action.amount_of(wish.revision.record.args),
-            unendorsed=tuple(name for name, origin in guarded.items() if origin is None or not origin.is_trusted),
+            unendorsed=tuple(name for name, origin in guarded.items() if not action.trusts(name, origin)),
             label=_lowest([*guarded.values()]),
             at=at,
             first_time_recipient=await history.is_first_time(conn, subject, at) if needs.first_time else None,

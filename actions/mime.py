@@ -55,12 +55,24 @@ def read_mail(raw: bytes, *, received_at: datetime, is_verified: bool, size: int
 def passes(raw: bytes, server: str) -> bool:
     """True when `server`, ours, wrote at the top of the mail that it comes from where its sender says (DMARC)."""
     message = BytesParser(_class=EmailMessage, policy=default).parsebytes(raw[:MOST_BYTES], headersonly=True)
+    _, address = _sender(message, [])
     # Ours is put above all that came with the mail; one further down is the sender's own word.
     for field, value in message.raw_items():
         if field.casefold() == "authentication-results":
-            said = " ".join(str(value).split())
-            return said.split(";")[0].split()[:1] == [server] and re.search(r"\bdmarc=pass\b", said) is not None
+            return _says_pass(str(value), server, address.rpartition("@")[2])
     return False
+
+
+def _says_pass(value: str, server: str, domain: str) -> bool:
+    """True when a result of this field is that DMARC passed for `domain`; a sender's words in it are no result."""
+    while (bare := re.sub(r"\([^()]*\)", " ", value)) != value:
+        value = bare
+    # The envelope's sender stands in such a field and may have chosen words that look like a result.
+    first, *results = (part.split() for part in re.sub(r'"(?:[^"\\]|\\.)*"', "", value).split(";"))
+    if [word.casefold() for word in first[:1]] != [server.casefold()] or not domain:
+        return False
+    named = f"header.from={domain}"
+    return any(words[:1] == ["dmarc=pass"] and named in map(str.casefold, words) for words in results)
 
 
 def _line(message: EmailMessage, field: str, problems: list[str]) -> str:
@@ -85,7 +97,12 @@ def _message_id(message: EmailMessage, raw: bytes) -> str:
     given = [" ".join(str(value).split()) for field, value in message.raw_items() if field.casefold() == "message-id"]
     if len(given) == 1 and _ID.fullmatch(given[0]) and given[0].isprintable():
         return given[0]
-    return f"<{hashlib.sha256(raw).hexdigest()[:32]}@no-message-id.invalid>"
+    return no_id(hashlib.sha256(raw).hexdigest()[:32])
+
+
+def no_id(digest: str) -> str:
+    """The id of a mail that has none that can be used, made from its bytes."""
+    return f"<{digest}@no-message-id.invalid>"
 
 
 def _parts(message: EmailMessage, problems: list[str]) -> Iterator[EmailMessage]:

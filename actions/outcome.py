@@ -93,6 +93,8 @@ class Rehearsed:
     request_sha256: str
     """SHA-256 of the body, hex."""
     policy_version: str
+    preview: Mapping[str, Any] | None = None
+    """What it would change."""
 
 
 @dataclass(frozen=True)

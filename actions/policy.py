@@ -181,6 +181,8 @@ class Policy(BaseModel):
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
+    regions: list[str] = []
+    """Where data may go, in the words of the connectors; anywhere, where none is named."""
     budgets: Budgets = Budgets()
     """Ceilings on what work may use; at one, the run pauses and asks."""
     tests: list[InFileTest] = []

@@ -9,7 +9,7 @@ import rfc8785
 from actions.chain import Chain
 from actions.contradiction import contradictions
 from actions.limits import Limit
-from actions.pattern import covers
+from actions.pattern import may_mean
 from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
 from actions.rule_file import Place, RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook
@@ -70,7 +70,7 @@ def _version(policy: Policy, team: Team) -> str:
 
 
 def _check_action(policy: RuleFile[Policy], position: int, rule: Rule, actions: Collection[str] | None) -> None:
-    if actions is not None and not any(rule.covers(action) for action in actions):
+    if actions is not None and not may_mean(rule.action, actions):
         reason = f"no action is called {rule.action!r}. The actions are {', '.join(sorted(actions))}."
         raise policy.invalid(("rules", position, "action"), reason)
 
@@ -108,7 +108,7 @@ def _check_asked(policy: RuleFile[Policy], place: Place, approvers: Approvers, t
 def _check_limit(
     policy: RuleFile[Policy], position: int, limit: Limit, team: Team, actions: Collection[str] | None
 ) -> None:
-    if actions is not None and not any(covers(limit.action, action) for action in actions):
+    if actions is not None and not may_mean(limit.action, actions):
         reason = f"no action is called {limit.action!r}. The actions are {', '.join(sorted(actions))}."
         raise policy.invalid(("limits", position, "action"), reason)
     if limit.at_cap == "ask" and len(team.eligible(limit.asks)) < limit.asks.quorum:

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from actions.source import Source
 from core.errors import CountersignError
 from core.money import Money
 
@@ -124,3 +125,6 @@ class Records(Protocol):
     async def open_returns(self, limit: int) -> list[ReturnRequest]:
         """Up to `limit` return requests that wait for the shop, oldest first."""
         ...
+
+
+RECORDS: Source[Records] = Source("shop")

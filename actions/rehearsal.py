@@ -24,6 +24,7 @@ async def rehearse(conn: Connection, wish: Judged, intent: Intent, outbound: Out
         "body": found.body,
         "request_sha256": found.request_sha256,
         "policy_version": found.policy_version,
+        "preview": found.preview,
     }
     cursor = await conn.execute(
         """
@@ -66,4 +67,5 @@ def rehearsed(wish: Judged, outbound: Outbound, rules: Rules, *, held: str) -> R
         body=outbound.body.decode(errors="backslashreplace"),
         request_sha256=outbound.sha256,
         policy_version=decision.policy_version,
+        preview=wish.revision.preview,
     )

@@ -36,6 +36,10 @@ class Sources:
                 f"This installation has no {source.name} to read. Add one to connectors.yml and start again."
             ) from error
 
+    def joined_by(self, more: Mapping[Source[Any], object]) -> "Sources":
+        """These, with others in their place or beside them."""
+        return Sources({**self._found, **more})
+
     def has(self, source: Source[Any]) -> bool:
         """True when it can be read here."""
         return source in self._found

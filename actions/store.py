@@ -56,6 +56,7 @@ class NewRevision:
     evidence: list[str]
     edit: Edit | None = None
     """Which edit made it, where a person made it and not the run."""
+    preview: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ async def _insert_revision(conn: Connection, intent_id: IntentId, number: int, n
     await conn.execute(
         """
         insert into actions.revision (intent_id, revision, record, digest, receiver_key, summary, origins, evidence,
-                                      edited_by, authored_by, edit_delivery_id, changes)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                      edited_by, authored_by, edit_delivery_id, changes, preview)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             intent_id,
@@ -184,6 +185,7 @@ async def _insert_revision(conn: Connection, intent_id: IntentId, number: int, n
             new.edit.by if new.edit and new.edit.authored else None,
             new.edit.delivery_id if new.edit else None,
             jsonb(new.edit.changes if new.edit else []),
+            None if new.preview is None else jsonb(dict(new.preview)),
         ),
     )
 

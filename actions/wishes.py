@@ -29,6 +29,12 @@ class Wishes:
         connector = None if action is None else self._connectors.get(action.connector)
         return connector is not None and connector.sandbox
 
+    def region_of(self, name: str) -> str | None:
+        """Where this action's connector says that data goes; None where it does not say."""
+        action = self.catalogue.get(name)
+        connector = None if action is None else self._connectors.get(action.connector)
+        return getattr(connector, "region", None)
+
     def make(
         self,
         name: str,

@@ -31,12 +31,25 @@ class EditDesk:
         return say(in_answer(answer.text))
 
 
-class QuestionDesk:
-    """Takes questions to the conversation, and what is answered there to the card."""
+class Awaited(Protocol):
+    """Knows who waits for what is said in a conversation."""
 
-    def __init__(self, questions: Questions, people: Directory) -> None:
+    async def awaits(self, reply: Reply) -> bool:
+        """True when this person's words are waited for there."""
+        ...
+
+    async def answer_in(self, conn: Connection, reply: Reply) -> bool:
+        """Take the words to whoever waits for them; False when nobody does any more."""
+        ...
+
+
+class QuestionDesk:
+    """Takes questions to the conversation, and what is answered there to whoever waits for it."""
+
+    def __init__(self, questions: Questions, people: Directory, replies: Awaited | None = None) -> None:
         self._questions = questions
         self._people = people
+        self._replies = replies or questions
 
     async def consider(self, delivery: Delivery) -> Effect:
         """The question, or the answer to one, as it is written down."""
@@ -52,7 +65,7 @@ class QuestionDesk:
 
     def _reply(self, delivery: Delivery) -> Effect:
         async def answer(conn: Connection) -> str:
-            await self._questions.answer_in(conn, reply_of(delivery))
+            await self._replies.answer_in(conn, reply_of(delivery))
             return ""
 
         return answer
@@ -75,9 +88,9 @@ class Keeper(Protocol):
 class AwaitedReplies:
     """Keeps what is for us: of what people say to one another in threads, only the answer somebody waits for."""
 
-    def __init__(self, deliveries: Keeper, questions: Questions) -> None:
+    def __init__(self, deliveries: Keeper, replies: Awaited) -> None:
         self._deliveries = deliveries
-        self._questions = questions
+        self._replies = replies
 
     async def commit(self, delivery: Delivery) -> bool:
         """Keep it, as an answer where one is awaited; a reply that nobody awaits is forgotten at once."""
@@ -89,4 +102,4 @@ class AwaitedReplies:
         # Said to us by name, it may also be a command: then it is that.
         if delivery.press != REPLY and not isinstance(parse(delivery.text), Unknown):
             return False
-        return await self._questions.awaits(reply_of(delivery))
+        return await self._replies.awaits(reply_of(delivery))

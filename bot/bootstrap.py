@@ -36,6 +36,7 @@ from bot.settings import Settings
 from bot.slack.blocks import batch_card
 from bot.slack.blocks.approval_card import answered_text, asked_text
 from bot.switch import telling_of_trips
+from bot.talk import Talk, make_talk
 from bot.undo_failed import UndoFailed, ending_by_hand
 from core.cache import Cache, open_cache
 from core.clock import Clock
@@ -113,6 +114,7 @@ class Installation:
     releasing: Releasing
     presence: Presence
     doubts: Doubts
+    talk: Talk
     workflows: Workflows
     runs: RunStore
     dispatcher: Dispatcher
@@ -127,7 +129,11 @@ class Installation:
         workflows = [self.workflows.get(name) for name in self.workflows.names()]
         examples = [Example(each.name, text) for each in workflows if each is not None for text in each.examples]
         reasoner = for_person(self.reasoner, self.model_calls, self.rules(), requester)
-        return (await reasoner.classify(text, examples)).value if examples else None
+        if not examples:
+            return None
+        thought = await reasoner.classify(text, examples)
+        # A model may plan what no workflow is for; rules cannot, and then that is said at once.
+        return thought.value or ("ask" if thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -155,7 +161,8 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
         stack.push_async_callback(reasoner.close)
-        outside = reach_outside(settings, database, session, offer.rules)
+        outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
+        catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
         ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
         yield _put_together(settings, clock, metrics, ground)
@@ -190,8 +197,7 @@ class _Ground:
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules = ground.rules
-    database, catalogue = ground.database, ground.catalogue
+    rules, database, catalogue = ground.rules, ground.database, ground.catalogue
     runs = RunStore(database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
@@ -202,9 +208,9 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
     schedules, reasoner = ScheduleStore(database), ground.reasoner
-
-    make_context = _contexts(ground, runs, doors.gateway, workflows, clock)
-    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics))
+    talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
+    make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
+    surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
     return Installation(
         settings=settings,
         clock=clock,
@@ -218,6 +224,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         questions=Questions(database, doors.approvals, rules, asked=asked_text, answered=answered_text),
         edits=doors.edits,
         doubts=doors.doubts,
+        talk=talk,
         switch=doors.switch,
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
@@ -242,7 +249,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
 
 
 def _contexts(
-    ground: _Ground, runs: RunStore, gateway: Gateway, workflows: Workflows, clock: Clock
+    ground: _Ground, runs: RunStore, gateway: Gateway, talk: Talk, workflows: Workflows, clock: Clock
 ) -> Callable[[Run, RunGuard], RunContext]:
     outside = ground.outside
 
@@ -258,6 +265,9 @@ def _contexts(
             outside.records,
             ground.reasoner,
             sources=outside.sources,
+            hand_over=talk.hand_over,
+            dialogue=talk.dialogue,
+            playbook=talk.playbook,
         )
         return within_budgets(context, workflows.get(run.workflow, run.workflow_version), clock)
 
@@ -365,9 +375,11 @@ def engine_options(settings: Settings) -> EngineOptions:
 
 
 def _surroundings(
-    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed
+    gateway: Gateway, make_context: Callable[[Run, RunGuard], RunContext], undo: UndoFailed, talk: Talk
 ) -> Surroundings:
     async def is_settled(waiting: Waiting) -> bool:
+        if waiting.kind == "reply":
+            return await talk.dialogue.is_answered(waiting.subject_id)
         return await gateway.is_settled(waiting.kind, waiting.subject_id)
 
     async def on_ended(conn: Connection, run_id: RunId) -> None:

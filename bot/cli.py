@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
             listing.add_argument("--workspace", default="", help="whose log; needed where there are several")
         else:
             listing.add_argument("listing", nargs="?", choices=["list"], default="list")
+        if name == "actions":
+            listing.add_argument("--page", action="store_true", help="print docs/actions.md: what is shipped, in full")
         listing.add_argument("--limit", type=_count, default=20, help="how many at most (20)")
         listing.add_argument("--json", action="store_true", help="print JSON")
         listing.set_defaults(name=name)
@@ -109,6 +111,7 @@ _LISTINGS = {
     "schedules": "list the schedules",
     "audit": "list the newest audit events; verify or export the log, prove one row, erase one person's words",
     "actions": "list the registered actions",
+    "connectors": "list the kinds of connectors, which are configured here, and how they are",
     "calls": "list the newest calls of models: for what, how they ended, what they used",
     "cost": "say what models cost today and this month, by workflow and purpose",
 }
@@ -236,8 +239,11 @@ async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock)
         from bot.auditing import run
 
         return await run(arguments, settings, clock, sys.stdout)
-    from bot.listings import rows_of
+    from bot.listings import page_of_actions, rows_of
 
+    if arguments.name == "actions" and arguments.page:
+        print(page_of_actions(), end="")
+        return 0
     rows = await rows_of(arguments.name, settings, clock, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))

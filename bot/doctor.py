@@ -9,6 +9,7 @@ import yaml
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from bot.company import MANIFEST, read_company
+from bot.connections import describe_connections
 from bot.extending import catalogue_of
 from bot.serve import slack_options
 from bot.settings import Settings
@@ -42,6 +43,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Finding]:
         if stores.redis_url:
             findings.append(await _try("redis", lambda: _redis(stores.redis_url)))
         findings.append(await _try("clock", lambda: _clock_agrees(stores.database_url, clock)))
+    findings.append(await _try("connectors", lambda: describe_connections(settings, clock)))
     findings.append(await _try("slack", lambda: _slack(settings)))
     findings.append(await _try("model", lambda: _model(settings)))
     return findings

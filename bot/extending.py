@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from actions.action import Catalogue
-from actions.pattern import covers
+from actions.pattern import may_mean
 from actions.rule_file import read
 from actions.team import Team
 from graphs.workflow import Workflow, scan_workflows
@@ -74,7 +74,7 @@ def check_team(company: Path) -> list[str]:
         lines.append(f"{mate.name}: {', '.join(mate.workflows) or 'no workflow'}; asks for {', '.join(mate.actions)}.")
         lines += [f"  there is no workflow {name}." for name in mate.workflows if name not in known]
         names = catalogue.names()
-        lines += [f"  no action is called {each}." for each in mate.actions if not any(covers(each, n) for n in names)]
+        lines += [f"  no action is called {each}." for each in mate.actions if not may_mean(each, names)]
         if mate.approvers is not None and len(team.eligible(mate.approvers)) < mate.approvers.quorum:
             lines.append(f"  nobody can answer for it: {team.describe(mate.approvers)} is not among the people.")
     idle = sorted(known - {name for mate in team.teammates for name in mate.workflows})

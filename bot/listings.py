@@ -1,4 +1,4 @@
-"""What the command line lists: runs, approvals, the ledger, schedules, audit events, actions."""
+"""What the command line lists: runs, approvals, the ledger, schedules, audit events, actions, connectors."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -6,7 +6,10 @@ from typing import Any
 
 from actions import approval_views, pauses
 from actions import store as ledger
+from actions.action import Catalogue
+from bot import action_page
 from bot.extending import catalogue_of
+from bot.outside import reach_anywhere, reach_here
 from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
@@ -25,7 +28,12 @@ _NO_SUCH_TABLE = "42P01"
 async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
     """The rows of one listing, newest first, as plain data."""
     if name == "actions":
-        return _actions(settings)
+        return await _actions(settings)
+    if name == "connectors":
+        # Loads every connector there is, which no other listing needs.
+        from bot.connections import connector_rows
+
+        return (await connector_rows(settings, clock))[:limit]
     async with running_stores(settings, clock) as stores:
         # A pool would try for a while and complain meanwhile; a person wants to know at once.
         async with connect(stores.database_url):
@@ -44,21 +52,13 @@ async def _read(name: str, database: Database, settings: Settings, limit: int) -
         return []
 
 
-def _actions(settings: Settings) -> Rows:
-    catalogue = catalogue_of(settings.company)
-    found = [catalogue.get(name) for name in catalogue.names()]
-    return [
-        {
-            "action": action.name,
-            "version": action.version,
-            "effect": action.effect.value,
-            "connector": action.connector,
-            "summary": action.summary,
-            "guarded": ", ".join(action.guarded),
-        }
-        for action in found
-        if action is not None
-    ]
+async def _actions(settings: Settings) -> Rows:
+    return action_page.rows_of(catalogue_of(settings.company), await reach_here(settings))
+
+
+def page_of_actions() -> str:
+    """The page of the docs about every action that is shipped."""
+    return action_page.page_of(Catalogue.scan(), reach_anywhere())
 
 
 async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
@@ -72,6 +72,8 @@ async def _runs(database: Database, settings: Settings, limit: int) -> Rows:
             "created_at": run.created_at.isoformat(),
             "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             "outcome": run.outcome,
+            "predicted": run.predicted,
+            "figures": dict(run.figures),
             "steps": [step.model_dump(mode="json") for step in run.steps],
             "waiting": [waiting.model_dump(mode="json") for waiting in run.waiting],
         }

@@ -52,6 +52,7 @@ from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
+from bot.talk import Replies
 from bot.undelivered import Undelivered
 from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
@@ -150,7 +151,7 @@ async def _settle_company(settings: Settings, options: SlackOptions) -> None:
 async def _open_slack(options: SlackOptions, installation: Installation, clock: Clock) -> AsyncGenerator[SlackSide]:
     """Connected to Slack inside the block; the local workspace is given time to come up."""
     deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
-    deliveries = AwaitedReplies(Deliveries(installation.database), installation.questions)
+    deliveries = AwaitedReplies(Deliveries(installation.database), _replies(installation))
     async with AsyncExitStack() as stack:
         while True:
             opening = open_slack(
@@ -304,10 +305,14 @@ def _further_desks(installation: Installation, runs: RunDesk, people: People) ->
         "autonomy": AutonomyDesk(installation.grants, people),
         "rules": RulesDesk(installation.rules, people),
         "edit": EditDesk(installation.edits, people),
-        "question": QuestionDesk(installation.questions, people),
+        "question": QuestionDesk(installation.questions, people, _replies(installation)),
         "errand": ErrandDesk(installation.errands, people),
         "doubt": DoubtDesk(installation.doubts, people),
     }
+
+
+def _replies(installation: Installation) -> Replies:
+    return Replies(installation.questions, installation.talk, lambda: installation.rules().team)
 
 
 def _watch(installation: Installation) -> RulesWatch:

@@ -7,10 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import SettingsInvalid
+from core.secrets import EnvironmentSecrets, FileSecrets, Secrets
 
 #: Slack's fixed token of the local workspace; it opens nothing anywhere else.
 LOCAL_BOT_TOKEN = "xoxb-local-countersign"  # noqa: S105 -- not a secret
@@ -49,6 +51,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(None, validation_alias="COUNTERSIGN_SIGNING_KEY_FILE")
     wrapping_key_file: Path | None = Field(None, validation_alias="COUNTERSIGN_WRAPPING_KEY_FILE")
     """What wraps people's keys; the same file on every machine, and never in the database's backup."""
+
+    secrets_dir: Path = Field(Path("/run/secrets"), validation_alias="COUNTERSIGN_SECRETS_DIR")
+    """Where the secrets that connectors.yml names as `file:…` are mounted, one file each."""
 
     slack_bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
@@ -151,7 +156,21 @@ class Settings(BaseSettings):
             self.openai_api_key,
         )
         keys = [] if self.models is None else _API_KEY.findall(self.models.get_secret_value())
-        return [*(secret.get_secret_value() for secret in held if secret is not None), *keys]
+        own = [*(secret.get_secret_value() for secret in held if secret is not None), *keys]
+        try:
+            return [*own, *self.named_secrets().present(self.connections.read_text("utf-8"))]
+        except (OSError, ValueError):
+            return own
+
+    @property
+    def connections(self) -> Path:
+        """The file that says which outside systems are connected."""
+        return self.company / "connectors.yml"
+
+    def named_secrets(self) -> Secrets:
+        """The secrets that connectors.yml names: from the environment, its .env file, and mounted files."""
+        written = {name: value for name, value in dotenv_values(".env").items() if value}
+        return Secrets(EnvironmentSecrets({**written, **os.environ}), FileSecrets(self.secrets_dir))
 
 
 def read_settings() -> Settings:

@@ -8,6 +8,7 @@ from actions.team import Member, Team
 from bot.company import MANIFEST, SAMPLE
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
 from bot.local.workspace.server import WorkspaceOptions, open_workspace
+from bot.sample.mail import seed_mail
 from bot.sample.shop import seed_sample
 from bot.sample.watched import seed_watched
 from bot.settings import Settings
@@ -35,9 +36,10 @@ def _roles_in_words(member: Member) -> list[str]:
 
 
 async def serve_sandbox(settings: Settings, clock: Clock) -> None:
-    """Run the sandbox shop and payment provider until told to stop, with the sample shop where they have none."""
+    """Run the sandbox until told to stop, with the sample shop and its week of mail where there is none yet."""
     home = settings.home.resolve()
     await asyncio.to_thread(seed_sample, home, clock=clock)
+    await asyncio.to_thread(seed_mail, home)
     await asyncio.to_thread(seed_watched, home)
     async with open_sandbox(SandboxOptions(port=settings.sandbox_port, home=home, clock=clock)):
         await _until_told()

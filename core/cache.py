@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -45,6 +45,17 @@ class Cache:
             await self._redis.delete(key)
         except (RedisError, OSError) as error:
             log.warning("cache is away: %s", error)
+
+    async def clear(self, prefix: str) -> bool:
+        """Forget everything under keys that begin so; False when Redis is away and may still hold some."""
+        try:
+            found: AsyncIterator[bytes] = self._redis.scan_iter(match=f"{prefix}*", count=1000)  # pyright: ignore
+            async for key in found:
+                await self._redis.delete(key)
+        except (RedisError, OSError) as error:
+            log.warning("cache is away: %s", error)
+            return False
+        return True
 
     async def answers(self) -> bool:
         """True when Redis answers now."""

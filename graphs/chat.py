@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel
@@ -31,7 +32,7 @@ class Price:
 
     def micro(self, tokens_in: int, tokens_out: int) -> int:
         """So many tokens in millionths of a dollar, rounded up: a budget must not be passed by rounding."""
-        return -int(-(self.tokens_in * tokens_in + self.tokens_out * tokens_out) // 1)
+        return ceil(self.tokens_in * tokens_in + self.tokens_out * tokens_out)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,22 @@ from pydantic import BaseModel
 from actions.action import Catalogue
 from actions.compensation import Deed
 from actions.gateway import Gateway
+from actions.ground import Ground
 from actions.outcome import Caller, Consent, Declined, Done, Failed, Guard, Outcome, Parked, Rehearsed
 from actions.policy import Decision, Rules
 from actions.records import Records
 from actions.source import Sources
 from core.db import Database
 from core.ids import IntentId
+from graphs.dialogue import Dialogue, Said, subject_of
 from graphs.guarding import RunBudget
+from graphs.handing_over import HandOver
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
 from graphs.run import Run, StepState, StepView, Waiting
 from graphs.store import RunStore
+from memory.playbook import Playbook
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,17 @@ class RunContext:
     """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
+    hand_over: HandOver | None = None
+    """Starts other runs on behalf of this one."""
+    dialogue: Dialogue | None = None
+    """What people say to this run in its conversation."""
+    playbook: Playbook | None = None
+    """How things are written here, as rules that code can check."""
+
+    @property
+    def ground(self) -> Ground:
+        """The trusted ground on which this run's plan is looked at."""
+        return Ground(self.records, lambda: self.rules.rulebook, self.sources)
 
     @property
     def caller(self) -> Caller:
@@ -101,6 +116,16 @@ class RunContext:
             await self.guard.fence(conn)
             await self.gateway.ask_again(conn, self.run.run_id)
         interrupt(Waiting(kind="delivery", subject_id=self.run.run_id, text=why).model_dump())
+
+    async def listen(self, after: int, why: str) -> list[Said]:
+        """What people said in the conversation after that place, pausing the run until they have said something."""
+        assert self.dialogue is not None, "a workflow that talks is offered only where runs can listen"
+        while not (said := await self.dialogue.said(self.run.run_id, after)):
+            async with self.database.transaction() as conn:
+                await self.guard.may_start(conn)
+                await self.dialogue.open(conn, self.run.run_id)
+            interrupt(Waiting(kind="reply", subject_id=subject_of(self.run.run_id, after), text=why).model_dump())
+        return said
 
     async def _perform(self, step: Step) -> Outcome:
         return await self.gateway.perform(

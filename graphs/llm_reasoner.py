@@ -180,7 +180,8 @@ def _label_among(labels: Sequence[str]) -> type[BaseModel]:
 
 def _names_among(names: Sequence[str]) -> type[BaseModel]:
     known = cast(Any, Literal)[tuple(names)] if names else str
-    chosen: Any = (list[known], Field(description="the chosen names in order"))
+    # Each at most once: a small model that writes on and on is stopped by the shape itself, where the server heeds it.
+    chosen: Any = (list[known], Field(description="the chosen names in order", max_length=max(len(names), 1)))
     return create_model("Names", names=chosen)
 
 

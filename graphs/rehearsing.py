@@ -25,6 +25,7 @@ async def show_rehearsed(database: Database, run: Run, key: str, found: Rehearse
         path=found.path,
         body=found.body,
         request_sha256=found.request_sha256,
+        **(found.preview or {}),
     )
     shown = {"state": StepState.REHEARSED.value, "note": found.text, "payload": payload.model_dump(mode="json")}
     async with database.transaction() as conn:
@@ -57,11 +58,23 @@ def pages_of(steps: Sequence[StepView]) -> list[str]:
     found = [(number, step, step.payload) for number, step in enumerate(steps, 1) if step.payload is not None]
     # Made visible one by one: a line break in any of it would forge a line of ours.
     whole = "\n\n".join(
-        f"{number}. {visible(step.summary)}\n{visible(f'{payload.method} {payload.path}')}\n{visible(payload.body)}"
+        f"{number}. {visible(step.summary)}\n{_changes(payload)}"
+        f"{visible(f'{payload.method} {payload.path}')}\n{visible(payload.body)}"
         f"\nsha256 of the body {payload.request_sha256}, digest {payload.digest}"
         for number, step, payload in found
     )
     return [whole[at : at + PAGE] for at in range(0, len(whole), PAGE)]
+
+
+def changes_of(payload: Payload) -> list[str]:
+    """What it would change, one line each with before and after, or why that cannot be told."""
+    changes = payload.changes
+    lines = [f"changes {label}: {before or '(empty)'} → {after or '(empty)'}" for label, before, after in changes]
+    return list(map(visible, [*lines, *([payload.away] if payload.away else [])]))
+
+
+def _changes(payload: Payload) -> str:
+    return "".join(f"{line}\n" for line in changes_of(payload))
 
 
 def told(lines: Sequence[tuple[str, StepState, str]]) -> str:

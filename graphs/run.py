@@ -108,6 +108,10 @@ class Payload(BaseModel):
     path: str
     body: str
     request_sha256: str
+    changes: list[tuple[str, str, str]] = []
+    """What it would change: a label, before, after."""
+    away: str = ""
+    """Why that cannot be told, where it cannot."""
 
 
 class StepView(BaseModel):
@@ -131,9 +135,9 @@ class StepView(BaseModel):
 class Waiting(BaseModel):
     """What a parked run waits for."""
 
-    kind: Literal["approval", "delivery", "in_doubt", "paused"]
+    kind: Literal["approval", "delivery", "in_doubt", "paused", "reply"]
     subject_id: str
-    """The approval, the intent, or the pause."""
+    """The approval, the intent, the pause, or the place of the reply."""
     text: str
     """For people: what, and for whom."""
 

@@ -10,16 +10,18 @@ from langgraph.runtime import Runtime
 from actions.compensation import REPORT
 from actions.intent import TrustLabel
 from actions.outcome import Declined, Done, Failed, Parked, Rehearsed
-from actions.policy import Decision, Verdict
+from actions.policy import Verdict
 from actions.records import RecordsUnavailable
 from actions.source import SourceMissing
 from core.text import visible
 from graphs.budgeting import action_is_allowed, plan_is_allowed
 from graphs.context import RunContext
+from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
+from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
-from graphs.run import RunState, StepState, StepView
-from graphs.verify import faults_of, predicted, view_of
+from graphs.run import RunState, StepState
+from graphs.verifying import decisions_on, faults_in, in_order, keep_what_it_took, show_plan
 
 Facts = dict[str, Any]
 Found = TypeVar("Found")
@@ -55,6 +57,8 @@ class Ended:
 class Walk:
     """What a workflow supplies; everything between is the spine's."""
 
+    # A gather that finds nothing to act on may give {"answer": text} alone: then that is how the run ends, done.
+
     gather: Callable[[str, RunContext], Awaitable[Facts]]
     """Read-only: understand the request and look up trusted records; raises NoPlan."""
     plan: Callable[[Facts, RunContext], Awaitable[Plan]]
@@ -65,8 +69,12 @@ class Walk:
     """The only actions a plan may contain, fixed before any untrusted text is read."""
     may_be_empty: bool = False
     """True: a plan without steps is a report and no mistake."""
+    allowed: Callable[[RunContext], Sequence[str]] | None = None
+    """The same, where it depends on the installation's rules and not on the workflow alone."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
+    hand_over: Callable[[Facts, RunContext], Awaitable[str]] | None = None
+    """Once all steps are done: hand on what another workflow does, and say so in a sentence; repeats are harmless."""
 
 
 def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
@@ -130,7 +138,7 @@ def _gather(walk: Walk) -> Node:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
             return _no_plan(state, error)
-        return with_more(state, facts=facts)
+        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
 
     return gather
 
@@ -160,22 +168,18 @@ def _verify(walk: Walk) -> Node:
     async def verify(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
         is_report = walk.may_be_empty and not plan.steps
-        faults = [] if is_report else faults_of(plan, context.catalogue, walk.actions)
+        faults = [] if is_report else faults_in(context, plan, walk.allowed(context) if walk.allowed else walk.actions)
         if faults:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
-        decisions = {step.key: await context.preview(step) for step in plan.steps}
+        plan = await _with_records(context, lambda: borne_out(plan, context.catalogue, context.ground))
+        decisions = await decisions_on(context, plan)
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
-        plan.steps.sort(key=lambda step: _group_waits(plan, decisions, step))
-        await context.propose(
-            [_view(context, step, decisions[step.key]) for step in plan.steps],
-            plan,
-            predicted=predicted(await context.store.history(context.run.workflow)),
-            reasoned_by=state["case"]["facts"].get("reasoned_by", ""),
-        )
-        denied = [step for step in plan.steps if decisions[step.key].verdict is Verdict.DENY]
+        plan.steps = in_order(plan, decisions)
+        await show_plan(context, plan, decisions, state["case"]["facts"].get("reasoned_by", ""))
+        denied = [each for each in decisions.values() if each is not None and each.verdict is Verdict.DENY]
         if denied:
-            decision = decisions[denied[0].key]
+            decision = denied[0]
             reasons = " ".join(decision.reasons)
             return ended(state, RunState.REFUSED, f"{reasons} (rule {', '.join(decision.rules)})")
         too_much = await plan_is_allowed(context, len(plan.steps))
@@ -186,21 +190,10 @@ def _verify(walk: Walk) -> Node:
     return verify
 
 
-def _group_waits(plan: Plan, decisions: Mapping[str, Decision], step: Step) -> bool:
-    members = [other for other in plan.steps if other.group == step.group]
-    return any(decisions[member.key].verdict is not Verdict.ALLOW for member in members)
-
-
-def _view(context: RunContext, step: Step, decision: Decision) -> StepView:
-    action = context.catalogue.get(step.action)
-    assert action is not None
-    return view_of(step, action, decision, context.rules)
-
-
 def _summary(context: RunContext, step: Step) -> str:
     action = context.catalogue.get(step.action)
     assert action is not None
-    return action.summarise(action.parse(step.args).model_dump(mode="json"))
+    return action.summarise(action.parse(step.args).model_dump(mode="json")) if is_resolved(step) else step.action
 
 
 async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
@@ -209,7 +202,9 @@ async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     No step of a group begins before all of the group is agreed, so a rejection never finds half of it done.
     """
     context, plan = runtime.context, Plan.model_validate(state["case"]["plan"])
-    left = plan.steps[len(state["case"]["results"]) :]
+    left = [step for step in await _left(context, plan, state["case"]["results"]) if is_resolved(step)]
+    if not left:
+        return state
     for step in left:
         consent = await context.consent(step)
         if isinstance(consent, Parked):
@@ -223,10 +218,12 @@ async def _agree(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """One step per super-step, one act per node."""
     context, plan, results = runtime.context, Plan.model_validate(state["case"]["plan"]), state["case"]["results"]
-    step = plan.steps[len(results)]
+    known = await _left(context, plan, results)
+    step = known[0]
     reason = (
-        _broken(plan, results, step)
-        or await _declined_beside(context, plan.steps[len(results) :], step)
+        _missing(plan, results, step)
+        or _broken(plan, results, step)
+        or await _declined_beside(context, known, step)
         or await action_is_allowed(context, step.key)
     )
     outcome = None if reason else await context.act(step)
@@ -240,10 +237,47 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
 
 
 async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
-    own = await context.consent(step)
+    own = await context.consent(step) if is_resolved(step) else None
     if isinstance(own, Declined):
         return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
+
+
+async def _left(context: RunContext, plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps that are left; what was filled in since is looked at as the rest was when the plan was verified."""
+    known = _as_far_as_known(plan, results)
+    planned = plan.steps[len(results) :]
+    late = [is_resolved(step) and not is_resolved(before) for before, step in zip(planned, known, strict=True)]
+    if not any(late):
+        return known
+    filled = plan.model_copy(update={"steps": known})
+    looked = await _with_records(context, lambda: borne_out(filled, context.catalogue, context.ground))
+    return [new if is_late else old for old, new, is_late in zip(known, looked.steps, late, strict=True)]
+
+
+def _as_far_as_known(plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps that are left, with what earlier ones gave filled in as far as it is there."""
+    left: list[Step] = []
+    for step in plan.steps[len(results) :]:
+        try:
+            left.append(resolved(step, _given(plan, results)))
+        except Unresolved:
+            left.append(step)
+    return left
+
+
+def _given(plan: Plan, results: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    ended = zip(plan.steps, results, strict=False)
+    return {step.key: found["result"] for step, found in ended if found["state"] == StepState.DONE}
+
+
+def _missing(plan: Plan, results: Sequence[Mapping[str, Any]], step: Step) -> str:
+    """Why a step cannot begin that refers to what an earlier one did not give."""
+    try:
+        resolved(step, _given(plan, results))
+    except Unresolved as error:
+        return f"not begun: {error}"
+    return ""
 
 
 def _group_of(steps: Sequence[Step], step: Step) -> list[Step]:
@@ -260,7 +294,7 @@ def _broken(plan: Plan, results: list[dict[str, Any]], step: Step) -> str:
 async def _declined_beside(context: RunContext, left: Sequence[Step], step: Step) -> str:
     """Why this step is not begun, where a later one of its group was declined."""
     for other in _group_of(left, step):
-        if other.key != step.key and isinstance(await context.consent(other), Declined):
+        if other.key != step.key and is_resolved(other) and isinstance(await context.consent(other), Declined):
             return "not begun: a step that belongs to it was declined"
     return ""
 
@@ -292,6 +326,8 @@ def _report(walk: Walk) -> Node:
         changed = [f"{step.group or step.key}: approved with changes. {e.changed}." for step, e in results if e.changed]
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
+        if walk.hand_over is not None and _end_state(results) is RunState.DONE:
+            more += [said] if (said := await walk.hand_over(state["case"]["facts"], context)) else []
         text = fitting(
             "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
         )
@@ -327,5 +363,6 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
-    """Nothing is learned from a run but how long it took; the runner writes that when it finishes the run."""
+    """What a run cost and how often it asked is kept with it; how long it took the runner writes when it finishes."""
+    await keep_what_it_took(runtime.context, len(state["case"].get("plan", {}).get("steps", ())))
     return state

@@ -120,18 +120,6 @@ class RunStore:
             found = {RunState(row["state"]): int(row["many"]) async for row in cursor}
         return {state: found.get(state, 0) for state in RunState}
 
-    async def history(self, workflow: str, limit: int = 50) -> list[timedelta]:
-        """How long the newest runs of this workflow that ended `done` took from request to end, newest first."""
-        async with self._database.connection() as conn:
-            cursor = await conn.execute(
-                """
-                select finished_at - created_at as took from graphs.run
-                where workflow = %s and state = 'done' and not dry order by finished_at desc limit %s
-                """,
-                (workflow, limit),
-            )
-            return [row["took"] async for row in cursor]
-
     async def runnable(self, limit: int) -> list[tuple[RunId, bool]]:
         """Runs that ought to be advanced and that no job of the engine will advance; True for those whose hour came."""
         async with self._database.connection() as conn:

@@ -18,6 +18,7 @@ from memory.facts import Facts, Key
 from memory.forms import RELATIONS
 from memory.gate import is_echo, is_junk, runs_of
 from memory.item import ItemId, ScopeId
+from memory.retention import Classes, Kind, due_at, kind_of
 from memory.store import EVERYWHERE, Store, fence
 
 #: So far back what recall gave is known as its own when it comes again.
@@ -94,6 +95,7 @@ class Distiller:
         ask: Ask | None = None,
         extract: Extract | None = None,
         most_calls_an_hour: int = 30,
+        classes: Classes | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -101,6 +103,7 @@ class Distiller:
         self._ask = ask
         self._extract = extract
         self._most_calls = most_calls_an_hour
+        self._classes = classes or Classes()
 
     async def distil(self, most: int = 200) -> Round:
         """Look through up to so many messages, oldest first; whoever else is at it already is left to it."""
@@ -129,7 +132,8 @@ class Distiller:
             if message.item_id in learned or message.item_id in changed:
                 await self._write(message, learned.get(message.item_id, []), done)
         if rows:
-            await self._note(rows, done)
+            kinds = {each.item_id: kind_of(each.text, claims=len(learned.get(each.item_id, ()))) for each in messages}
+            await self._note(rows, kinds, done)
         return done
 
     async def _write(self, message: Message, claims: Sequence[Claim], done: Round) -> None:
@@ -150,15 +154,19 @@ class Distiller:
                 for dispute in recorded.disputes:
                     await self._ask(conn, message.workspace, dispute)
 
-    async def _note(self, rows: Sequence[Row], done: Round) -> None:
+    async def _note(self, rows: Sequence[Row], kinds: Mapping[ItemId, Kind], done: Round) -> None:
+        named = [kinds.get(row["item_id"], Kind.CHATTER) for row in rows]
+        due = [due_at(kind, row["said_at"], self._classes) for kind, row in zip(named, rows, strict=True)]
         async with self._database.transaction() as conn:
             await fence(conn, EVERYWHERE)
             await conn.execute(
                 """
-                update memory.item set distilled = seen.version
-                from unnest(%s::bigint[], %s::int[]) as seen (item_id, version) where item.item_id = seen.item_id
+                update memory.item set distilled = seen.version, kind = seen.kind, due_at = seen.due_at
+                from unnest(%s::bigint[], %s::int[], %s::text[], %s::timestamptz[])
+                  as seen (item_id, version, kind, due_at)
+                where item.item_id = seen.item_id
                 """,
-                ([row["item_id"] for row in rows], [row["text_version"] for row in rows]),
+                ([row["item_id"] for row in rows], [row["text_version"] for row in rows], named, due),
             )
             await conn.execute(
                 """

@@ -46,7 +46,7 @@ class Facts:
         await fence(conn, EVERYWHERE)
         new, keys = 0, dict[Key, None]()
         for claim in claims:
-            key = await self._keep(conn, workspace, claim)
+            key = await self.keep(conn, workspace, claim)
             if key is not None:
                 new += 1
                 keys[key] = None
@@ -57,21 +57,22 @@ class Facts:
             disputes += disputed
         return Recorded(new, tuple(facts), tuple(disputes))
 
-    async def _keep(self, conn: Connection, workspace: str, claim: Claim) -> Key | None:
+    async def keep(self, conn: Connection, workspace: str, claim: Claim, *, state: str = "counted") -> Key | None:
+        """Keep this claim alone, and which facts it is about; None where it is known. `rebuild` makes it count."""
         subject, object_ = await self._keys(conn, workspace, claim.subject, claim.object)
         said = {"subject": claim.subject, "object": claim.object, "span": claim.span.text}
         cursor = await conn.execute(
             """
             insert into memory.claim (claim_id, scope_id, subject_key, relation, object_key, valid_from, said_at, ends,
-              trust, said_by, confidence, subjects, sealed, item_id, span_start, span_end)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+              trust, said_by, confidence, subjects, sealed, item_id, span_start, span_end, state)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict do nothing
             """,
             (
                 *(claim.claim_id, claim.scope_id, subject, claim.relation, object_, claim.valid_from, claim.said_at),
                 *(claim.ends, claim.trust, claim.said_by, claim.confidence, list(claim.subjects)),
                 *(jsonb(await self._seal(conn, workspace, claim.subjects, said)), claim.span.item),
-                *(claim.span.start, claim.span.end),
+                *(claim.span.start, claim.span.end, state),
             ),
         )
         return Key(claim.scope_id, subject, claim.relation) if cursor.rowcount else None

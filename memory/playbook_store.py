@@ -80,7 +80,11 @@ class StoredPlaybook:
             await show_card(conn, CARD, rule.rule_id, at)
         return rule
 
-    async def _keep(self, conn: Connection, wish: Wish, state: State) -> Rule | None:
+    async def restore(self, conn: Connection, wish: Wish, *, rule_id: str, state: State) -> None:
+        """Put back a rule of an export, under its own name; one that is known stays as it is."""
+        await self._keep(conn, wish, state, rule_id=rule_id)
+
+    async def _keep(self, conn: Connection, wish: Wish, state: State, *, rule_id: str = "") -> Rule | None:
         workspace = wish.scope.workspace
         scope = await self._store.scope_of(conn, wish.scope)
         await fence(conn, EVERYWHERE)
@@ -97,7 +101,7 @@ class StoredPlaybook:
             returning *
             """,
             {
-                "id": new_id("rule", 8),
+                "id": rule_id or new_id("rule", 8),
                 "scope": scope,
                 "kind": wish.kind,
                 "state": state,
@@ -110,11 +114,11 @@ class StoredPlaybook:
         )
         row = await cursor.fetchone()
         if row is None:
-            return None if state == "suggested" else await self._known(conn, scope, wish, marks[f"rule {check}"])
+            return None if state != "active" else await self._known(conn, scope, wish, marks[f"rule {check}"])
         rule = await self._rule(conn, wish.scope, row)
         if rule is not None and state == "active":
             await self._show(conn, scope, rule)
-        event = "rule.remembered" if state == "active" else "rule.suggested"
+        event = {"active": "rule.remembered", "suggested": "rule.suggested"}.get(state, "rule.dropped")
         self._audit(conn, row["rule_id"], workspace, wish.said_by, event, state)
         return rule
 

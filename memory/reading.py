@@ -39,8 +39,8 @@ class Reading:
     async def turns(self, conn: Connection, scope: Scope, conversation: str, *, most: int = 20) -> list[MemoryItem]:
         """The last turns of a conversation, oldest first; the transaction's fence must stand around its scope."""
         cursor = await conn.execute(
-            "select scope_id, version from memory.scope where workspace = %s and kind = %s and name = %s",
-            (scope.workspace, scope.kind, scope.name),
+            "select scope_id, version from memory.scope where workspace = %s and name = %s",
+            (scope.workspace, scope.name),
         )
         row = await cursor.fetchone()
         if row is None:

@@ -150,10 +150,13 @@ class Recall:
         if known is not None:
             return [Hit(ItemId(item), score, why) for item, score, why in known]
         model_id = await _model_id(conn, self._embedder.model)
+        people = [mark_of(person) for person in meant.people]
+        marks = await self._marks(conn, asked, people)
         looked = Looked(
             scopes=visible.scopes,
             items=visible.items,
-            terms=await self._terms(conn, asked, meant),
+            terms=[mark for word, mark in marks.items() if word not in people],
+            people=[marks[word] for word in people],
             vector=None if model_id is None else vector,
             model_id=model_id,
             at=asked.at,
@@ -164,12 +167,11 @@ class Recall:
         )
         return hits
 
-    async def _terms(self, conn: Connection, asked: Asked, meant: Meant) -> list[int]:
-        """The marks of the words that are looked for."""
+    async def _marks(self, conn: Connection, asked: Asked, people: Sequence[str]) -> dict[str, int]:
+        """The words that are looked for, with their marks."""
         text = readable(asked.text)[:MOST_CHARACTERS]
-        words = set(await lexemes(conn, languages_for([text]), text)) | whole_words(asked.text)
-        words |= {mark_of(person) for person in meant.people}
-        return list((await self._vault.marks(conn, asked.workspace, INDEX, words)).values())
+        words = [*people, *await lexemes(conn, languages_for([text]), text), *whole_words(asked.text)]
+        return await self._vault.marks(conn, asked.workspace, INDEX, words)
 
     async def _read(self, conn: Connection, asked: Asked, hits: Sequence[Hit]) -> list[Recalled]:
         """The items themselves; what only repeats a better one comes where nothing else fills the answer."""
@@ -245,7 +247,7 @@ async def visible_to(conn: Connection, asked: Asked) -> Visible:
 
 def may_show(scope: Scope, place: Scope | None) -> bool:
     """True when whoever reads along at `place` may see what is of `scope`, as far as its kind tells."""
-    if place is None or place.kind is ScopeKind.PERSON or scope == place:
+    if place is None or place.kind is ScopeKind.PERSON or scope.name == place.name:
         return True
     return scope.kind in (ScopeKind.CHANNEL, ScopeKind.WORKSPACE)
 

@@ -11,8 +11,11 @@ from memory.embedder import Vector, width_of
 from memory.item import ItemId, ScopeId, Tier
 from memory.ranking import Candidate
 
-#: From each list so many candidates; with their neighbours they find what scoring everything would.
+#: From each list so many candidates, and their neighbours.
 CANDIDATES = 100
+
+#: An answer often has none of the question's words: the beginnings of the conversations that fit best are looked at.
+TALKS, OF_TALK = 5, 30
 
 #: Scopes that hold no more than this together are searched exactly: sorting them is as quick as walking a graph.
 EXACTLY_UP_TO = 2_000
@@ -26,47 +29,55 @@ class Looked:
     items: int
     """How many items stand in these scopes."""
     terms: Sequence[int]
+    people: Sequence[int]
+    """The marks of whoever is named in the question."""
     vector: Vector | None
     model_id: int | None
     at: datetime | None = None
     """As of when; None for now."""
 
 
-#: How well each item, and each conversation as a whole, fits the words: BM25 with k1 = 1.2 and b = 0.75.
+#: How well each item, and each conversation as a whole, fits the words: BM25 with k1 = 1.2, b = 0.75 for items and 0.25
+#: for conversations, whose lengths differ by far more. Who said it finds candidates only; a clue of its own counts it.
 _HITS: LiteralString = """
 hits as materialized (
-  select posting.scope_id, term, item_id, conversation_id, tf, posting.length, items,
-         scope.length::float8 / greatest(items, 1) as usual, conversations,
+  select posting.scope_id, term, item_id, conversation_id, tf, posting.length, items, conversations,
+         scope.length::float8 / greatest(items, 1) as usual,
          scope.length::float8 / greatest(conversations, 1) as usual_talk,
-         count(*) over (partition by posting.scope_id, term) as df
+         count(*) over (partition by posting.scope_id, term) as df, term = any(%(people)s) as is_person
   from memory.posting posting join memory.scope scope using (scope_id)
-  where posting.scope_id = any(%(scopes)s) and term = any(%(terms)s)
+  where posting.scope_id = any(%(scopes)s) and term = any(%(terms)s || %(people)s)
 ), words as materialized (
-  select scope_id, item_id, sum(ln(1 + (items - df + 0.5) / (df + 0.5))
-           * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / usual))) as words
-  from hits group by scope_id, item_id
+  select scope_id, item_id, sum(worth) as found, coalesce(sum(worth) filter (where not is_person), 0) as words
+  from (select scope_id, item_id, is_person, ln(1 + (items - df + 0.5) / (df + 0.5))
+          * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / usual)) as worth from hits) as each
+  group by scope_id, item_id
 ), talk_terms as (
   select conversation_id, term, max(conversations) as conversations, max(usual_talk) as usual,
          sum(tf)::float8 as tf, count(*) over (partition by scope_id, term) as df
-  from hits where conversation_id is not null group by scope_id, conversation_id, term
+  from hits where conversation_id is not null and not is_person group by scope_id, conversation_id, term
 ), talks as materialized (
   select conversation_id, sum(ln(1 + (conversations - df + 0.5) / (df + 0.5))
-           * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * talk.length / greatest(usual, 1)))) as words
-  from talk_terms join memory.conversation talk using (conversation_id) group by conversation_id
+           * tf * 2.2 / (tf + 1.2 * (0.75 + 0.25 * talk.length / greatest(usual, 1)))) as words
+  from talk_terms join memory.conversation talk using (conversation_id)
+  where talk.items > 1 group by conversation_id
 )
 """
 
 _FOUND: LiteralString = """
 , best_words as (
   select best.item_id from (
-    select item_id, words from words order by words desc, item_id desc limit 3 * %(candidates)s
+    select item_id, found from words order by found desc, item_id desc limit 3 * %(candidates)s
   ) as best join memory.item item using (item_id)
-  where {holds} order by best.words desc, item_id desc limit %(candidates)s
+  where {holds} order by best.found desc, item_id desc limit %(candidates)s
 ), first as (
   select item_id from best_words union select item_id from nearest
 ), candidates as (
   select item_id from first
   union select neighbour.item_id from first join memory.item item using (item_id), {around}
+  union select part.item_id from (select conversation_id from talks order by words desc limit %(talks)s) as talk,
+    lateral (select item_id from memory.item where item.conversation_id = talk.conversation_id
+             order by said_at, item_id limit %(of_talk)s) as part
 )
 select item.item_id, item.scope_id, item.tier, item.author, item.trust, item.said_at, item.conversation_id,
        item.subjects, coalesce(own.words, 0) as words, coalesce(talk.words, 0) as conversation,
@@ -159,7 +170,10 @@ async def _found(conn: Connection, looked: Looked, *, exactly: bool) -> list[Can
         {
             "scopes": list(looked.scopes),
             "terms": list(looked.terms),
+            "people": list(looked.people),
             "candidates": CANDIDATES,
+            "talks": TALKS,
+            "of_talk": OF_TALK,
             "vector": None if vector is None else written(vector, width_of(len(vector))),
             "model": looked.model_id,
             "at": looked.at,

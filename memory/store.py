@@ -9,7 +9,7 @@ from core.db import Connection, jsonb
 from core.errors import CountersignError
 from core.subjects import LEFT_OUT, Vault
 from memory.episode import Episode, EpisodeKind, outweighs
-from memory.item import ItemId, Scope, ScopeId, Tier
+from memory.item import ItemId, Scope, ScopeId, ScopeKind, Tier
 from memory.language import language_of
 from memory.terms import MOST_CHARACTERS, mark_of, readable, spoken_day, whole_words
 
@@ -61,18 +61,41 @@ class Store:
         self._vault = vault
 
     async def scope_of(self, conn: Connection, scope: Scope) -> ScopeId:
-        """The number of this scope, which is there afterwards; whether it learns is people's to say."""
-        await conn.execute(
-            "insert into memory.scope (workspace, kind, name) values (%s, %s, %s) on conflict do nothing",
-            (scope.workspace, scope.kind, scope.name),
-        )
+        """The number of this scope, which is there afterwards; whether it learns is people's to say.
+
+        A channel that is called private here is private from now on. To open one takes `set_kind`: word of a message
+        that was long under way must not.
+        """
         cursor = await conn.execute(
-            "select scope_id from memory.scope where workspace = %s and kind = %s and name = %s",
-            (scope.workspace, scope.kind, scope.name),
+            """
+            with known as (select scope_id, kind from memory.scope where workspace = %(workspace)s and name = %(name)s),
+            made as (insert into memory.scope (workspace, kind, name)
+                     select %(workspace)s, %(kind)s, %(name)s where not exists (select 1 from known)
+                     on conflict (workspace, name) do nothing returning scope_id, kind)
+            select scope_id, kind from known union all select scope_id, kind from made
+            """,
+            {"workspace": scope.workspace, "kind": scope.kind, "name": scope.name},
         )
         row = await cursor.fetchone()
-        assert row is not None
+        if row is None:
+            # Somebody else made it in between, and it can be seen only now.
+            return await self.scope_of(conn, scope)
+        if row["kind"] == ScopeKind.CHANNEL and scope.kind is ScopeKind.PRIVATE:
+            await self.set_kind(conn, ScopeId(row["scope_id"]), ScopeKind.PRIVATE)
         return ScopeId(row["scope_id"])
+
+    async def set_kind(self, conn: Connection, scope: ScopeId, kind: ScopeKind) -> None:
+        """Who may see the channel from now on, all that was said in it before included."""
+        await conn.execute(
+            "update memory.scope set kind = %s, version = version + 1 where scope_id = %s and kind <> %s",
+            (kind, scope, kind),
+        )
+
+    async def remove_scope(self, conn: Connection, scope: ScopeId) -> None:
+        """The channel is no more, or nobody may look into it any more: what is remembered of it shows nowhere."""
+        await conn.execute(
+            "update memory.scope set removed_at = core.now(), version = version + 1 where scope_id = %s", (scope,)
+        )
 
     async def set_title(self, conn: Connection, scope: ScopeId, title: str) -> None:
         """What people call this channel from now on."""
@@ -212,6 +235,21 @@ class Store:
         await conn.execute(
             "update memory.item set indexed = false, terms = '{}', length = 0 where item_id = any(%(items)s)", which
         )
+
+    async def show_again(self, conn: Connection, workspace: str, item_id: ItemId) -> None:
+        """Let an item that was taken out of recall be found again; nothing where its key is gone."""
+        cursor = await conn.execute(
+            """
+            select item.author, item.said_at, coalesce(item.sealed, episode.sealed) as sealed
+            from memory.item item left join memory.episode episode on episode.episode_id = item.episode_id
+            where item.item_id = %s
+            """,
+            (item_id,),
+        )
+        row = await cursor.fetchone()
+        text = None if row is None or row["sealed"] is None else await self.text_of(conn, workspace, row["sealed"])
+        if row is not None and text is not None:
+            await self.reindex(conn, item_id, await self._words(conn, workspace, row["author"], text, row["said_at"]))
 
     async def reindex(self, conn: Connection, item_id: ItemId, words: Mapping[int, int]) -> None:
         """Let the item be found by these words, given as marks with their counts, and owe it a vector."""

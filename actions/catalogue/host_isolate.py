@@ -9,6 +9,7 @@ from actions.action import Call, Effect, action
 from actions.assets import ASSETS
 from actions.containment_rules import LONGEST
 from actions.ground import Ground
+from actions.trusted import HOST
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -40,6 +41,7 @@ class Isolated(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Isolate host {host_id} for {minutes} minutes (case {case_id})",
     target="host_id",
+    resolved={"host_id": HOST},
 )
 async def isolate_host(args: Isolation, call: Call) -> Isolated:
     """Isolate; the result names the command by which the host is released again."""
@@ -86,6 +88,7 @@ class Released(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Release host {host_id} from isolation {command_id} (case {case_id})",
     target="host_id",
+    resolved={"host_id": HOST},
 )
 async def release_host(args: Release, call: Call) -> Released:
     """Release; a host that this isolation does not hold any more is released already."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.action import Call, Effect, action
+from actions.trusted import MAIL_SENDER
 
 _ADDRESS = re.compile(r"[^\s<>,;:\"\\()\[\]@]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _REFERENCE = re.compile(r"<[^\s<>]{1,990}>")
@@ -67,6 +68,7 @@ class MailSent(BaseModel):
     effect=Effect.IRREVERSIBLE,
     summary="Send mail to {to}: {subject}",
     recipient="to",
+    resolved={"to": MAIL_SENDER},
 )
 async def send_mail(args: NewMail, call: Call) -> MailSent:
     """Send once; the result names the mail as its reader's mailbox will."""

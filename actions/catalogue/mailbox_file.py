@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.action import Call, Effect, action
+from actions.trusted import MAIL
 
 #: Where mail arrives; filing a mail there again makes it unread work.
 INBOX = "INBOX"
@@ -43,6 +44,7 @@ class Filed(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="File mail {message_id} under {folder}",
     target="message_id",
+    resolved={"message_id": MAIL},
 )
 async def file_mail(args: Filing, call: Call) -> Filed:
     """Move the mail; filing it where it already is changes nothing."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from actions.action import Call, Effect, action
 from actions.catalogue.order_update import ReturnMade, restore_order
 from actions.ground import Ground
+from actions.trusted import CUSTOMER_METHODS, ORDER, ORDER_CUSTOMER
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -56,6 +57,7 @@ class Exchanged(BaseModel):
     target="order_id",
     recipient="payment_method_id",
     customer="customer_id",
+    resolved={"order_id": ORDER, "payment_method_id": CUSTOMER_METHODS, "customer_id": ORDER_CUSTOMER},
 )
 async def exchange_order(args: Exchange, call: Call) -> Exchanged:
     """Record the exchange; the result is how the order stood right after it."""

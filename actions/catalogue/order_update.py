@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.action import Call, Effect, action
 from actions.ground import Ground
+from actions.trusted import CUSTOMER_METHODS, ORDER, ORDER_PAYMENTS
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -48,6 +49,7 @@ class OrderUpdated(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Record the return of {item_ids} from order {order_id}",
     target="order_id",
+    resolved={"order_id": ORDER, "payment_method_id": CUSTOMER_METHODS, "amount": ORDER_PAYMENTS},
 )
 async def update_order(args: OrderReturn, call: Call) -> OrderUpdated:
     """Record the return; the result is how the order stood right after it."""
@@ -69,6 +71,18 @@ async def still_returnable(args: OrderReturn, ground: Ground) -> str:
     if order.status not in statuses:
         return f"{args.order_id} is “{order.status}” by now, which cannot be returned, so nothing was sent."
     return ""
+
+
+@update_order.preview
+async def how_it_will_stand(args: OrderReturn, ground: Ground) -> list[tuple[str, str, str]]:
+    """The order's status, and what of it is on its way back."""
+    order = await ground.records.order(args.order_id)
+    if order is None:
+        return [("order", "the shop has none of this number", "")]
+    coming = [] if order.in_return is None else order.in_return.item_ids
+    names = {line.item_id: line.name for line in order.items}
+    before, after = (", ".join(f"{names.get(item, '?')} ({item})" for item in ids) for ids in (coming, args.item_ids))
+    return [("status", order.status, "return requested"), ("coming back", before or "nothing", after)]
 
 
 @update_order.attested
@@ -102,6 +116,7 @@ class OrderRestored(BaseModel):
     effect=Effect.REVERSIBLE,
     summary="Restore order {order_id} to how it stood before return {return_id}",
     target="order_id",
+    resolved={"order_id": ORDER},
 )
 async def restore_order(args: ReturnMade, call: Call) -> OrderRestored:
     """Take the return back; the shop refuses when the order has moved on since."""

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.action import Call, Effect, action
+from actions.trusted import CUSTOMER_METHODS, ORDER, ORDER_CUSTOMER, ORDER_PAYMENTS
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -49,6 +50,12 @@ class Refunded(BaseModel):
     target="order_id",
     recipient="payment_method_id",
     customer="customer_id",
+    resolved={
+        "order_id": ORDER,
+        "amount": ORDER_PAYMENTS,
+        "payment_method_id": CUSTOMER_METHODS,
+        "customer_id": ORDER_CUSTOMER,
+    },
 )
 async def refund_payment(args: Refund, call: Call) -> Refunded:
     """Refund through the payment provider; the result is what the provider says it did."""

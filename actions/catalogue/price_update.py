@@ -9,6 +9,7 @@ from actions.action import Call, Effect, action
 from actions.ground import Ground
 from actions.price_rules import outside_band
 from actions.products import PRODUCTS
+from actions.trusted import PRICE_RULES, PRODUCT
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -60,6 +61,7 @@ class PriceChanged(BaseModel):
     target="item_id",
     amount="change",
     guards=("price",),
+    resolved={"item_id": PRODUCT, "price": PRICE_RULES},
 )
 async def update_price(args: PriceChange, call: Call) -> PriceChanged:
     """Change the price; the result is how the item stands right after it."""

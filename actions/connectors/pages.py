@@ -7,12 +7,15 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
 from aiohttp import ClientError, ClientResponse, ClientSession, DummyCookieJar, InvalidURL
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 from yarl import URL
 
+from actions.connecting import Kind, Opened, Opening
 from actions.connectors.addresses import AddressRefused, Guard, Network, Resolve, ask_dns
-from actions.pages import Page, PageUnavailable
+from actions.pages import PAGES, Page, PageUnavailable
 
 _TEXTUAL = re.compile(r"text/[\w.+-]+|application/([\w.+-]+\+)?(json|xml)|application/(xhtml\+xml|yaml|x-yaml)|")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
@@ -129,6 +132,39 @@ class GuardedPages:
         return PageUnavailable(
             f"{_shown(str(response.url))} is larger than {most} bytes, so it was not read to its end."
         )
+
+
+class PagesOptions(BaseModel):
+    """How much one page may cost, and which inner networks may be fetched from all the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float = Field(15, gt=0, le=120)
+    most_bytes: int = Field(2_000_000, ge=1000, le=50_000_000, strict=True)
+    ports: list[Annotated[int, Field(ge=1, le=65535, strict=True)]] = [80, 443]
+    allowed_networks: list[IPvAnyNetwork] = []
+
+
+async def _open(options: PagesOptions, opening: Opening) -> Opened:
+    caps = Caps(
+        total=timedelta(seconds=options.seconds),
+        most_bytes=options.most_bytes,
+        ports=frozenset(options.ports),
+        allowed_networks=options.allowed_networks,
+    )
+    return Opened(sources={PAGES: GuardedPages(opening.clock.now, caps)})
+
+
+PAGES_KIND = Kind(
+    name="pages",
+    gives="pages",
+    summary="Fetches pages of the web, and never from an inner network.",
+    options=PagesOptions,
+    open=_open,
+    settles=None,
+    reads=("pages",),
+    region="wherever the page is",
+)
 
 
 def _decoded(body: bytes, named: str | None) -> str:

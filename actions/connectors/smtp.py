@@ -17,13 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from actions.catalogue.mail_send import NewMail
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
+from actions.connectors.imap_options import LOOPBACK
 from actions.intent import Record
 from actions.rate import Rate
 from core.clock import Clock
 
 _HEALTH_WINDOW = timedelta(seconds=5)
-#: What only goes from one program to another on the same machine needs no TLS.
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SmtpOptions(BaseModel):
@@ -139,24 +138,31 @@ class SmtpConnector:
         return {"message_id": _message_id(message)}
 
     def _enter(self, deadline: float) -> smtplib.SMTP:
-        options = self._options
-        left = max(0.1, deadline - self._clock.monotonic())
-        context = None if options.tls == "none" else ssl.create_default_context(cafile=options.ca_file)
+        host = self._options.host
         try:
-            if options.tls == "implicit":
-                server = smtplib.SMTP_SSL(options.host, options.port, options.domain, timeout=left / 2, context=context)
-            else:
-                server = smtplib.SMTP(options.host, options.port, options.domain, timeout=left / 2)
+            server = self._connect(max(0.1, deadline - self._clock.monotonic()) / 2)
+        except (smtplib.SMTPException, OSError) as error:
+            # What the server said may repeat what it was given; only the kind of failure is told.
+            what = type(error).__name__
+            raise Unreachable(f"The mail server {host} does not let us in ({what}). Nothing was sent.") from None
+        return server
+
+    def _connect(self, seconds: float) -> smtplib.SMTP:
+        options, as_whom = self._options, self._options.domain
+        context = None if options.tls == "none" else ssl.create_default_context(cafile=options.ca_file)
+        if options.tls == "implicit":
+            server = smtplib.SMTP_SSL(options.host, options.port, as_whom, timeout=seconds, context=context)
+        else:
+            server = smtplib.SMTP(options.host, options.port, as_whom, timeout=seconds)
+        try:
             if options.tls == "starttls":
                 server.starttls(context=context)
             server.ehlo_or_helo_if_needed()
             if options.user is not None and self._password is not None:
                 server.login(options.user, self._password.get_secret_value())
-        except (smtplib.SMTPException, OSError) as error:
-            what = type(error).__name__
-            raise Unreachable(
-                f"The mail server {options.host} does not let us in ({what}). Nothing was sent."
-            ) from None
+        except (smtplib.SMTPException, OSError):
+            server.close()
+            raise
         return server
 
     def _ask(

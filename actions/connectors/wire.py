@@ -57,14 +57,19 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         explain: Explain | None = None,
         judge: Judged | None = None,
+        wants_json: bool = True,
     ) -> None:
-        """`headers` go with every call and into no record: the place of a secret."""
+        """`headers` go with every call and into no record: the place of a secret.
+
+        Without `wants_json`, any answer of success is one, and all that is kept of it is its status.
+        """
         self._name = name
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers or {})
         self._explain = explain or _plain
         self._judge = judge
+        self._wants_json = wants_json
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Send exactly these bytes once, without following redirects.
@@ -119,11 +124,21 @@ class Wire:
             return False
         return True
 
+    async def is_up(self, *, timeout: timedelta) -> bool:
+        """True when the machine takes a connection now; whatever it answers to an empty question is fine."""
+        try:
+            async with self._session.head(self._url(""), timeout=_within(timeout), allow_redirects=False):
+                return True
+        except (ClientError, OSError):
+            return False
+
     def _url(self, path: str) -> URL:
         return URL(self._base_url + path, encoded=True)
 
     async def _settle(self, response: ClientResponse) -> Reply:
         body = _object(await response.read())
+        if 200 <= response.status < 300 and not self._wants_json:
+            return {"status": response.status}
         if 200 <= response.status < 300 and body is not None:
             return body
         judged = self._judge and self._judge(response.status, response.headers, body or {})

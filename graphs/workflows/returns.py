@@ -1,7 +1,7 @@
 """Returns: which order, which items, why; trusted records; the rulebook; a refund or exchange somebody agrees to."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -15,7 +15,7 @@ from actions.rulebook import RefundOrder, Refusal, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
-from graphs.reasoner import Wanted
+from graphs.reasoner import Thought, Wanted
 from graphs.return_words import ReturnAsk, evidence_in, read_ask, wished_exchange, wished_items, wished_return
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
@@ -59,18 +59,22 @@ async def gather(text: str, context: RunContext) -> Facts:
 
 
 async def _gather_words(text: str, context: RunContext) -> Facts:
-    ask, reasoned_by = await _understand(text, context)
-    order, customer = await _records_of(context, ask.order_id or "")
-    one = await _one(context, order, customer, ask, evidence_in(text))
-    return _facts([one], reasoned_by=reasoned_by)
+    thought = await _understand(text, context)
+    order, customer = await _records_of(context, thought.value.order_id or "")
+    one = await _one(context, order, customer, thought.value, evidence_in(text))
+    # A model may have been told by the text to read something else into it: then a person looks.
+    if thought.reasoner != "rules" and not await _says_so(text, context, order, customer, one):
+        said_by = f"words that only {thought.reasoned_by} understood so"
+        one = one.model_copy(update={"label": TrustLabel.EXTERNAL, "said_by": said_by})
+    return _facts([one], reasoned_by=thought.reasoned_by)
 
 
-async def _understand(text: str, context: RunContext) -> tuple[ReturnAsk, str]:
+async def _understand(text: str, context: RunContext) -> Thought[ReturnAsk]:
     about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
     thought = await context.reasoner.extract(text, Wanted(ReturnAsk, about, read_ask))
     if thought.value is None or not thought.value.order_id:
         raise NoPlan("I could not find an order number in that. Write it like #W1001, with the items that come back.")
-    return thought.value, thought.reasoned_by
+    return cast(Thought[ReturnAsk], thought)
 
 
 async def _one(
@@ -95,14 +99,15 @@ async def _gather_mail(message_id: str, context: RunContext) -> Facts:
     mail = await context.sources.get(MAILBOX).mail(message_id)
     if mail is None:
         raise NoPlan(f"The mailbox has no mail {message_id}. Look for it under its subject.")
-    ask, reasoned_by = await _understand(f"{mail.subject}\n{mail.text}", context)
+    thought = await _understand(f"{mail.subject}\n{mail.text}", context)
+    ask = thought.value
     order, customer = await _records_of(context, ask.order_id or "")
     pictures = [each.name for each in mail.attachments if each.type.startswith("image/") and each.size > 0]
     one = await _one(context, order, customer, ask, pictures)
     link = endorsement(mail, order, customer)
     said_by = f"mail {mail.message_id} from {mail.from_address or 'an unknown sender'}"
     external = {"label": TrustLabel.EXTERNAL, "endorsed_by": link, "said_by": said_by}
-    return _facts([one.model_copy(update=external)], reasoned_by=reasoned_by)
+    return _facts([one.model_copy(update=external)], reasoned_by=thought.reasoned_by)
 
 
 def endorsement(mail: Mail, order: Order, customer: Customer) -> str | None:
@@ -115,6 +120,24 @@ def endorsement(mail: Mail, order: Order, customer: Customer) -> str | None:
 def _facts(returns: Sequence[OneReturn], *, reasoned_by: str, notes: Sequence[str] = (), sweep: bool = False) -> Facts:
     listed = [each.model_dump(mode="json") for each in returns]
     return {"returns": listed, "notes": list(notes), "reasoned_by": reasoned_by, "sweep": sweep}
+
+
+async def _says_so(text: str, context: RunContext, order: Order, customer: Customer, one: OneReturn) -> bool:
+    """True when the words themselves, read by pattern, ask for this very return."""
+    ask = read_ask(text)
+    if ask is None or ask.order_id != order.order_id:
+        return False
+    try:
+        plain = await _one(context, order, customer, ask, evidence_in(text))
+    except NoPlan:
+        return False
+    return _but_for_why(plain) == _but_for_why(one)
+
+
+def _but_for_why(one: OneReturn) -> OneReturn:
+    wish = one.wish and one.wish.model_copy(update={"reason": ""})
+    exchange = one.exchange and one.exchange.model_copy(update={"reason": ""})
+    return one.model_copy(update={"wish": wish, "exchange": exchange})
 
 
 async def _records_of(context: RunContext, order_id: str) -> tuple[Order, Customer]:

@@ -25,7 +25,7 @@ create table memory.scope (
   items bigint not null default 0,
   length bigint not null default 0,
   conversations bigint not null default 0,
-  unique (workspace, kind, name),
+  unique (workspace, name),
   check ((kind = 'workspace') = (name = ''))
 );
 comment on column memory.scope.title is 'what people call the channel';

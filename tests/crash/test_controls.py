@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.ground import PROBEABLE, Ground, judge, open_ground
-from tests.support.nursery import Process
+from tests.support.nursery import Nursery, Process
 from tests.support.traps import APPLIED, COMMITTED, PLANNED
 
-pytest_plugins = ["tests.support.migrated"]
+pytest_plugins = ["tests.support.migrated", "tests.support.nursery_fixture"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDER = "#guarded"
 
@@ -20,8 +21,10 @@ def _with_and_without(guard: str) -> pytest.MarkDecorator:
 
 
 @_with_and_without("forgetful ledger")
-async def test_a_death_before_the_reply(tmp_path: Path, installation_url: str, control: str, effects: int) -> None:
-    async with open_ground(tmp_path, installation_url, PROBEABLE) as ground:
+async def test_a_death_before_the_reply(
+    tmp_path: Path, installation_url: str, control: str, effects: int, nursery: Nursery
+) -> None:
+    async with open_ground(tmp_path, installation_url, PROBEABLE, nursery) as ground:
         await ground.receiver.plan(ORDER, "answer slowly")
         run_id = await ground.request([(ORDER, "10 USD")])
         for point in (APPLIED, ""):
@@ -31,9 +34,9 @@ async def test_a_death_before_the_reply(tmp_path: Path, installation_url: str, c
 
 @_with_and_without("no window check")
 async def test_an_owner_that_stood_still_before_it_sent(
-    tmp_path: Path, installation_url: str, control: str, effects: int
+    tmp_path: Path, installation_url: str, control: str, effects: int, nursery: Nursery
 ) -> None:
-    async with open_ground(tmp_path, installation_url, PROBEABLE) as ground:
+    async with open_ground(tmp_path, installation_url, PROBEABLE, nursery) as ground:
         run_id = await ground.request([(ORDER, "10 USD")])
         frozen = await _frozen(ground, run_id, COMMITTED, control)
         await _to_its_end(await ground.start("hand", run_id=run_id))
@@ -44,9 +47,9 @@ async def test_an_owner_that_stood_still_before_it_sent(
 
 @_with_and_without("unfenced saver")
 async def test_an_owner_that_wakes_with_an_old_plan(
-    tmp_path: Path, installation_url: str, control: str, effects: int
+    tmp_path: Path, installation_url: str, control: str, effects: int, nursery: Nursery
 ) -> None:
-    async with open_ground(tmp_path, installation_url, PROBEABLE) as ground:
+    async with open_ground(tmp_path, installation_url, PROBEABLE, nursery) as ground:
         run_id = await ground.request([(ORDER, "10 USD"), ("#asked", "60 USD")])
         frozen = await _frozen(ground, run_id, PLANNED, control)
         after_the_first = "after the question is committed"
@@ -59,9 +62,9 @@ async def test_an_owner_that_wakes_with_an_old_plan(
 
 @_with_and_without("no landing margin")
 async def test_a_server_error_whose_effect_lands_late(
-    tmp_path: Path, installation_url: str, control: str, effects: int
+    tmp_path: Path, installation_url: str, control: str, effects: int, nursery: Nursery
 ) -> None:
-    async with open_ground(tmp_path, installation_url, PROBEABLE, late=2.2) as ground:
+    async with open_ground(tmp_path, installation_url, PROBEABLE, nursery, landing=2, late=2.2) as ground:
         await ground.receiver.plan(ORDER, "500, apply late")
         run_id = await ground.request([(ORDER, "10 USD")])
         await _to_its_end(await ground.start("hand", run_id=run_id, control=control))

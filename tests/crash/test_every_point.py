@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.ground import KEYED, OPAQUE, PROBEABLE, Contract, Found, Ground, judge, open_ground
+from tests.support.nursery import Nursery
 from tests.support.traps import APPLIED, COMMITTED, ON_ITS_WAY
 
-pytest_plugins = ["tests.support.migrated"]
+pytest_plugins = ["tests.support.migrated", "tests.support.nursery_fixture"]
 
 FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="module")]
 
 #: How many deaths are tried at a time.
 AT_ONCE = 12
@@ -109,11 +110,11 @@ SCENARIOS = [
 
 @pytest.mark.parametrize("contract", CLASSES, ids=lambda contract: contract.settles)
 async def test_a_kill_at_any_point_leaves_one_effect_or_a_question(
-    tmp_path: Path, common_installation_url: str, contract: Contract
+    tmp_path: Path, common_installation_url: str, contract: Contract, nursery: Nursery
 ) -> None:
     mine = _scenarios_of(contract)
     slots = asyncio.Semaphore(AT_ONCE)
-    async with open_ground(tmp_path, common_installation_url, contract) as ground:
+    async with open_ground(tmp_path, common_installation_url, contract, nursery) as ground:
 
         async def tried(number: int, scenario: Scenario) -> str:
             async with slots:

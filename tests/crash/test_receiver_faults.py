@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.ground import KEYED, OPAQUE, PROBEABLE, Contract, Found, Ground, judge, open_ground
+from tests.support.nursery import Nursery
 
-pytest_plugins = ["tests.support.migrated"]
+pytest_plugins = ["tests.support.migrated", "tests.support.nursery_fixture"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ FAULTS = (
 
 @pytest.mark.parametrize("contract", [KEYED, PROBEABLE, OPAQUE], ids=lambda contract: contract.settles)
 async def test_each_fault_is_settled_as_what_it_was(
-    tmp_path: Path, common_installation_url: str, contract: Contract
+    tmp_path: Path, common_installation_url: str, contract: Contract, nursery: Nursery
 ) -> None:
     # Later than the window and sooner than the landing margin's end.
-    async with open_ground(tmp_path, common_installation_url, contract, late=2.4) as ground:
+    async with open_ground(tmp_path, common_installation_url, contract, nursery, landing=2, late=2.4) as ground:
         found = await asyncio.gather(
             *(_settled(ground, f"#{contract.settles}-{number}", fault) for number, fault in enumerate(FAULTS))
         )

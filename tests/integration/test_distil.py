@@ -32,7 +32,7 @@ async def recalled(memory, item) -> None:
             (recall,),
         )
         await conn.execute(
-            "insert into memory.recall_item (recall_id, item_id, rank, score, signals) values (%s, %s, 1, 1, '{}')",
+            "insert into memory.recall_item (recall_id, item_id, rank, score, why) values (%s, %s, 1, 1, '{}')",
             (recall, item),
         )
 

@@ -10,6 +10,7 @@ import pytest
 from core.db import Database, DatabaseError, is_fenced
 from core.ids import RunId
 from graphs.checkpoints import FencedSaver, OpenSaver
+from graphs.prediction import pasts_of
 from graphs.run import Run, RunState, StepState, StepView, Waiting
 from graphs.serializer import SerializerRefused
 from graphs.store import RunChanged, RunGuard, RunStore
@@ -366,8 +367,8 @@ async def test_what_is_listed_is_what_is_stored(engine: Engine) -> None:
     assert [run.run_id for run in await engine.store.recent(1, requester="U1")] == [waiting]
     counts = await engine.store.counts()
     assert (counts[RunState.DONE], counts[RunState.WAITING], counts[RunState.FAILED]) == (1, 1, 0)
-    assert len(await engine.store.history("plain")) == 1
-    assert await engine.store.history("asking") == []
+    assert len(await pasts_of(engine.database, "plain")) == 1
+    assert await pasts_of(engine.database, "asking") == []
 
 
 async def stop(engine: Engine, run_id: RunId) -> RunState | None:

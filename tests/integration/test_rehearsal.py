@@ -13,6 +13,7 @@ from core.clock import SystemClock
 from core.db import DatabaseError
 from core.ids import new_run_id
 from core.outbox import Conversation
+from graphs.prediction import pasts_of
 from graphs.rehearsing import promote
 from graphs.run import Request
 from graphs.store import RunStore
@@ -186,4 +187,4 @@ async def test_what_is_no_dry_run_or_has_not_ended_well_becomes_no_live_run(hous
 
 async def test_how_long_dry_runs_take_predicts_nothing(own_house):
     await a_dry_run(own_house)
-    assert await RunStore(own_house.database).history("returns") == []
+    assert await pasts_of(own_house.database, "returns") == []

@@ -26,7 +26,12 @@ APPROVALS = "C0APPROVALS"
 KINDS = ("serve", "postgres", "everything but postgres", "everything")
 
 #: A little quicker still than the other tests: here a death is the rule.
-HASTY = {**QUICK, "COUNTERSIGN_HEARTBEAT_SECONDS": "0.5", "COUNTERSIGN_STALLED_SECONDS": "3"}
+HASTY = {
+    **QUICK,
+    "COUNTERSIGN_HEARTBEAT_SECONDS": "0.5",
+    "COUNTERSIGN_STALLED_SECONDS": "2",
+    "COUNTERSIGN_WINDOW_SECONDS": "3",
+}
 
 _ALONE_UP_TO = 5000
 

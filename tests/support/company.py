@@ -132,7 +132,7 @@ class Company:
         """The process the supervisor runs under `name`: workspace, sandbox or serve."""
         assert self._process is not None
         for pid in _descendants(self._process.pid):
-            if _argument(pid) == name:
+            if name in {_argument(pid), _name(pid)}:
                 return pid
         return None
 
@@ -311,6 +311,14 @@ def _parent(pid: int) -> int | None:
 def _argument(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").rsplit(b"\0", 1)[-1].decode()
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    """What a process that was forked, and so has its parent's arguments, calls itself."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 

@@ -137,6 +137,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("cli calls", "cli cost"),
         *("cli runs", "cli approvals", "cli pauses", "cli ledger", "cli schedules", "cli audit", "cli actions"),
+        "cli connectors",
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),

@@ -27,6 +27,8 @@ from tests.support.thrice import TEAM
 Rows = list[dict[str, Any]]
 #: From the commit of an attempt to its last byte.
 WINDOW = 1.2
+#: The outside system applies in a moment: nothing of a call is under way for longer than this after its window.
+LANDING = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Ground:
     nursery: Nursery
     receiver: Receiver
     contract: Contract
+    landing: float
+    """For how long after its window a call may still land."""
 
     async def request(self, refunds: Sequence[tuple[str, str]], *, think: float = 0) -> RunId:
         """Ask for these refunds (order, amount) as one run."""
@@ -71,8 +75,9 @@ class Ground:
 
     async def start(self, kind: str, **given: Any) -> Process:
         """A hand or a worker on this ground."""
-        common = {"url": self.database.url, "home": str(self.home), "port": self.receiver.port, "window": WINDOW}
-        return await self.nursery.start(kind, settles=self.contract.settles, **{**common, **given})
+        common = {"url": self.database.url, "home": str(self.home), "port": self.receiver.port}
+        times = {"window": WINDOW, "landing": self.landing}
+        return await self.nursery.start(kind, settles=self.contract.settles, **{**common, **times, **given})
 
     async def rows(self, question: str, *values: Any) -> Rows:
         """What the database answers."""
@@ -82,7 +87,13 @@ class Ground:
 
 @asynccontextmanager
 async def open_ground(
-    home: Path, url: str, contract: Contract, nursery: Nursery | None = None, **outside: Any
+    home: Path,
+    url: str,
+    contract: Contract,
+    nursery: Nursery | None = None,
+    *,
+    landing: float = LANDING,
+    **outside: Any,
 ) -> AsyncGenerator[Ground]:
     """Ground over a migrated database; `outside` says how slow and how late the outside system is."""
     home.mkdir(parents=True, exist_ok=True)
@@ -100,7 +111,7 @@ async def open_ground(
             while not await receiver.is_up():
                 await asyncio.sleep(0.05)
         try:
-            yield Ground(home, database, nursery, receiver, contract)
+            yield Ground(home, database, nursery, receiver, contract, landing)
         finally:
             await process.kill()
 

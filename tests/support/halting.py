@@ -2,9 +2,11 @@
 
 `Halting(home).command` takes the place of `countersign up`: the same supervisor, stores and processes, but for serve,
 which has the traps in it and takes up what the dead left in hand after seconds. A trap that is not set does nothing.
+All are forked from one process that has read their code.
 """
 
 import asyncio
+import functools
 import inspect
 import json
 import sys
@@ -19,7 +21,6 @@ from urllib.parse import unquote
 import actions.compensation
 import bot.bootstrap
 import bot.cli
-import bot.up
 import graphs.undo
 from actions.approval import Click
 from actions.approvals import Approvals
@@ -32,7 +33,6 @@ from actions.outcome import Caller
 from bot.channel import Message, Place
 from bot.delivery import Delivery
 from bot.intake import Intake
-from bot.local.child import Child
 from bot.slack.channel import SlackChannel
 from bot.store import Deliveries, Outbox
 from core.db import Connection, Row
@@ -43,6 +43,7 @@ from graphs.runner import Runner
 from graphs.spine import Ended
 from graphs.store import RunStore
 from tests.support.controls import ForgetfulGateway
+from tests.support.mould import Mould
 
 #: The points that must be survived, in the order a run comes to them.
 POINTS = (
@@ -66,7 +67,7 @@ UNDOING_POINTS = (
     "after it is compensated",
 )
 
-_LEASE = timedelta(seconds=8)
+_LEASE = timedelta(seconds=5)
 _ACKNOWLEDGED_WITHIN = 0.7
 
 
@@ -77,7 +78,7 @@ class Halting:
         self._trap = home / "trap.json"
         self._caught = home / "caught"
         ledger = "forgetful" if forgetful else "whole"
-        self.command = (sys.executable, "-m", "tests.support.halting", "up", str(home), ledger)
+        self.command = (sys.executable, "-m", "tests.support.halting", str(home), ledger)
         """What to start instead of `countersign up`."""
 
     def set(self, point: str, order_id: str) -> None:
@@ -214,14 +215,8 @@ def _lay_in_the_way_back(trap: _Trap) -> None:
 
 
 def _up(home: str, ledger: str) -> None:
-    whole = bot.up._child  # pyright: ignore[reportPrivateUsage]
-
-    def child(name: str, env: Any) -> Child:
-        if name != "serve":
-            return whole(name, env)
-        return Child(name, [sys.executable, "-m", "tests.support.halting", home, ledger, name], env)
-
-    bot.up._child = child  # pyright: ignore[reportPrivateUsage]
+    mains = {name: functools.partial(_countersign, name) for name in ("workspace", "sandbox")}
+    Mould({**mains, "serve": functools.partial(_serve, home, ledger)}).take_over()
     _countersign("up")
 
 
@@ -242,10 +237,4 @@ def _countersign(verb: str) -> None:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["up", home, ledger]:
-            _up(home, ledger)
-        case [home, ledger, "serve"]:
-            _serve(home, ledger)
-        case _:
-            sys.exit(__doc__)
+    _up(*sys.argv[1:])

@@ -1,10 +1,14 @@
 """An installation in the test's own process, on the sandbox and without Slack: runs are advanced as a worker does."""
 
 import asyncio
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +150,7 @@ async def open_inside(
     for name, text in (files or {}).items():
         (home / "company" / name).write_text(text)
     clock = SystemClock()
-    await asyncio.to_thread(seed_sample, home, clock=clock)
+    shutil.copytree(await asyncio.to_thread(_seeded), home, dirs_exist_ok=True)
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(open_sandbox(SandboxOptions(port=0, home=home, clock=clock)))
         settings = Settings.model_validate(
@@ -161,6 +165,15 @@ async def open_inside(
         )
         installation = await stack.enter_async_context(open_installation(settings, clock, Metrics()))
         yield Inside(installation, sandbox.url)
+
+
+@cache
+def _seeded() -> Path:
+    """A folder with the files of the sample shop, made once."""
+    folder = Path(tempfile.mkdtemp(prefix="countersign-shop-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    seed_sample(folder, clock=SystemClock())
+    return folder
 
 
 async def together(jobs: Sequence[Any], *, at_once: int) -> list[Any]:

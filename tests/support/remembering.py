@@ -7,7 +7,7 @@ from typing import Any
 
 from core.cache import Cache
 from core.clock import SystemClock
-from core.db import Database
+from core.db import Connection, Database
 from core.metrics import Metrics
 from core.subjects import Vault
 from core.trust import TrustLabel
@@ -15,10 +15,10 @@ from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams
 from memory.episode import Episode
 from memory.hot import Hot
-from memory.item import ItemId, Scope, ScopeId, ScopeKind
+from memory.item import ItemId, Scope, ScopeId, ScopeKind, Tier
 from memory.reading import Reading
 from memory.recall import Asked, Recall, Recalled
-from memory.store import EVERYWHERE, Store, fence
+from memory.store import EVERYWHERE, Derived, Store, fence
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TEAM = "T0"
@@ -76,6 +76,11 @@ class Remembering:
             number = await self.store.scope_of(conn, scope)
             await self.store.set_members(conn, number, people)
             return number
+
+    async def derived(self, conn: Connection, scope: ScopeId, text: str, *, of: Sequence[ItemId]) -> ItemId:
+        """An item made of others."""
+        made = Derived(scope, Tier.CHRONICLE, f"digest:{text}", "countersign", text, NOON, "member", [ANN], of)
+        return await self.store.derive(conn, TEAM, made)
 
     async def embed(self) -> None:
         """Make all vectors that are owed."""

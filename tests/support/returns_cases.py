@@ -91,7 +91,8 @@ class Shop:
                 yield Case("not delivered", self._asked(order, pieces=_all_of(order)))
 
     def _asked(self, order: Json, **more: Any) -> Asked:
-        return Asked(**{"customer": order["user_id"], "order": order, **more})
+        given: Any = {"customer": order["user_id"], "order": order, **more}
+        return Asked(**given)
 
     def _other(self, order: Json) -> Json:
         return self._dice.choice([each for each in self.delivered if each["user_id"] != order["user_id"]])

@@ -48,7 +48,7 @@ class Oracle:
 
     users: Mapping[str, Json]
     products: Mapping[str, Json]
-    others_in_return: Counter[str] = field(default_factory=Counter)
+    others_in_return: Counter[str] = field(default_factory=Counter[str])
     """How many other orders of a customer are in return or exchange."""
 
     def answer(self, asked: Asked) -> Answer:

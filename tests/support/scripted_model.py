@@ -25,6 +25,8 @@ class Reply:
     body: str | None = None
     hang: bool = False
     tokens: tuple[int, int] = (100, 20)
+    seconds: float = 0
+    """How long it takes to answer."""
     trickle: bool = False
     """True: the answer comes a byte at a time and never ends."""
 
@@ -41,7 +43,6 @@ class ScriptedModel:
     """The paths of all other requests: nothing should come here."""
     keys: list[str] = field(default_factory=list[str])
     """The Authorization headers that came."""
-
     think: Callable[[Json], Reply] | None = None
     """Makes the answer to each request from its body, where no script is to be followed."""
 
@@ -60,6 +61,7 @@ class ScriptedModel:
             reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if reply.hang:
             await asyncio.sleep(60)
+        await asyncio.sleep(reply.seconds)
         if reply.trickle:
             return await _trickle(request)
         if reply.body is not None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.db import DatabaseError
-from tests.support.ground import Ground
+from tests.support.ground import LANDING, WINDOW, Ground
 from tests.support.nursery import Process
 
 #: A worker silent for so many seconds is taken for dead.
-STALLED = 2.0
+STALLED = 1.2
+#: When others have surely noticed that somebody stands still, have looked up what became of the call, and have sent it.
+TAKEN_OVER = 2 * STALLED + WINDOW + LANDING
 #: The first and the last run alone, the one between asks.
 AMOUNTS = ("10 USD", "60 USD", "20 USD")
 QUIET_SECONDS = 120
@@ -36,19 +38,21 @@ class Storm:
     workers: int = 4
     control: str = ""
     """The guard that is taken away."""
-    kills_between: tuple[float, float] = (0.4, 1.6)
+    kills_between: tuple[float, float] = (0.2, 0.8)
     """Seconds from one kill from outside to the next; others die by themselves at some point of their way."""
     dies: float = 0.006
     """The chance to die at any named point."""
     stands_still: float = 0.0
     """The chance to stop between the commit of an attempt and its sending."""
-    frozen: tuple[float, float] = (STALLED + 2, STALLED + 6)
+    frozen: tuple[float, float] = (TAKEN_OVER, TAKEN_OVER + 3)
     """For how many seconds what stands still does so."""
     silent: float = 0.0
     """The chance that a new worker's heartbeats get lost."""
     think: float = 0.0
     """Up to so many seconds to make a plan."""
     approve_after: float = 0.2
+    ends_early: bool = False
+    """Ends with the first duplicate: a control has nothing more to show then."""
 
 
 @dataclass
@@ -88,6 +92,8 @@ class _Crew:
         self._later: set[asyncio.Task[None]] = set()
         self._is_calm = False
         self.alive: list[Process] = []
+        self._still: set[int] = set()
+        """Those that stand still: whoever is killed there harms nobody when it would have woken."""
         self.events: Counter[str] = Counter()
 
     def begin(self) -> None:
@@ -115,11 +121,13 @@ class _Crew:
             self.alive.append(process)
             code = await asyncio.shield(process.ended)
             self.alive.remove(process)
+            self._still.discard(process.pid)
             self.events[{-9: "kills", 75: "fenced"}.get(code, f"ended with {code}")] += 1
 
     def _given(self) -> dict[str, Any]:
         plan = self._plan
-        common = {"control": plan.control, "stalled": STALLED, "approve_after": plan.approve_after}
+        after = 0.2 if self._is_calm else plan.approve_after
+        common = {"control": plan.control, "stalled": STALLED, "approve_after": after}
         if self._is_calm:
             return common
         silent = self._dice.random() < plan.silent
@@ -127,14 +135,24 @@ class _Crew:
         chances = {"die": plan.dies, "stop": plan.stands_still}
         return {**common, "chances": chances, "seed": self._dice.random(), "mute": silent}
 
+    def strike(self, number: int) -> None:
+        """Send this signal to one of those that move."""
+        moving = [process for process in self.alive if process.pid not in self._still]
+        if moving:
+            self._dice.choice(moving).signal(number)
+
     def _stopped(self, process: Process) -> None:
-        self.events["pauses"] += 1
-        task = asyncio.create_task(self._continue(process, self._dice.uniform(*self._plan.frozen)))
+        is_one_too_many = 2 * len(self._still) >= self._plan.workers
+        self.events["pauses"] += not is_one_too_many
+        self._still.add(process.pid)
+        after = 0 if is_one_too_many else self._dice.uniform(*self._plan.frozen)
+        task = asyncio.create_task(self._continue(process, after))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
     async def _continue(self, process: Process, after: float) -> None:
         await asyncio.sleep(after)
+        self._still.discard(process.pid)
         process.signal(signal.SIGCONT)
 
 
@@ -147,6 +165,8 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
     try:
         beside = asyncio.create_task(_awaited(also))
         while asked < plan.runs or not beside.done() or not _is_enough(plan, crew.events):
+            if plan.ends_early and (doubled := await _doubled(ground)):
+                return Verdict(duplicated=doubled, runs=asked, events=crew.events)
             share = min(1.0, (crew.events["kills"] + 1) / (plan.kills + 1)) if plan.kills else 0
             wanted = max(asked + 1, round(plan.runs * share))
             while asked < min(wanted, plan.runs):
@@ -162,6 +182,11 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
     return await _judge(ground, plan, crew.events)
 
 
+async def _doubled(ground: Ground) -> list[str]:
+    applied = Counter(made["order_id"] for made in (await ground.receiver.log())["applied"])
+    return [f"{order_id} x {count}" for order_id, count in applied.items() if count > 1]
+
+
 async def _awaited(also: Callable[[], Awaitable[None]]) -> None:
     await also()
 
@@ -171,13 +196,11 @@ def _is_enough(plan: Storm, events: Counter[str]) -> bool:
 
 
 def _strike(plan: Storm, crew: _Crew, dice: random.Random) -> None:
-    if not crew.alive:
-        return
     wants_pause = crew.events["pauses"] < plan.pauses and dice.random() < plan.pauses / max(1, plan.kills)
     if wants_pause:
-        dice.choice(crew.alive).signal(signal.SIGSTOP)
+        crew.strike(signal.SIGSTOP)
     elif crew.events["kills"] < plan.kills:
-        dice.choice(crew.alive).signal(signal.SIGKILL)
+        crew.strike(signal.SIGKILL)
 
 
 def _orders(number: int) -> list[tuple[str, str]]:
@@ -211,7 +234,7 @@ async def _judge(ground: Ground, plan: Storm, events: Counter[str]) -> Verdict:
     wanted = [order_id for number in range(plan.runs) for order_id, _ in _orders(number)]
     verdict = Verdict(runs=plan.runs, effects=applied.total(), events=events)
     verdict.lost = [order_id for order_id in wanted if not applied[order_id]]
-    verdict.duplicated = [f"{order_id} x {count}" for order_id, count in applied.items() if count > 1]
+    verdict.duplicated = await _doubled(ground)
     for question in (
         "select run_id || ' is ' || state || ' ' || outcome as said from graphs.run where state <> 'done'",
         "select 'job of ' || lock || ' is ' || status as said from engine.procrastinate_jobs where status = 'doing'",

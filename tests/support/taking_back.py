@@ -105,6 +105,9 @@ class OtherSide:
     async def customer(self, customer_id: str) -> None:
         """Nobody is known."""
 
+    async def product(self, product_id: str) -> None:
+        """Nothing is sold any more."""
+
     async def open_returns(self, limit: int) -> list[Any]:
         """Nothing waits."""
         return []

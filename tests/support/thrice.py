@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,7 +21,7 @@ from actions.approval import Click, Standing
 from actions.catalogue.payment_refund import Refund
 from actions.intent import TrustLabel
 from actions.outcome import Done
-from bot.bootstrap import Installation, open_installation
+from bot.bootstrap import Installation, engine_options, open_installation
 from bot.settings import Settings
 from core.clock import SystemClock
 from core.ids import RunId, new_id
@@ -114,18 +115,20 @@ async def installed(given: Json) -> AsyncGenerator[Installation]:
         {
             "COUNTERSIGN_HOME": Path(given["home"]),
             "COUNTERSIGN_PORT": given["port"] - 1,
-            "COUNTERSIGN_HEARTBEAT_SECONDS": given.get("heartbeat", 0.5),
+            "COUNTERSIGN_HEARTBEAT_SECONDS": given.get("stalled", 2) / 4,
             "COUNTERSIGN_STALLED_SECONDS": given.get("stalled", 2),
-            "COUNTERSIGN_POLL_SECONDS": 0.3,
+            "COUNTERSIGN_POLL_SECONDS": 0.2,
             "COUNTERSIGN_WINDOW_SECONDS": given["window"],
             "DATABASE_URL": given["url"],
             # Nobody listens there: what is cached may always be missing.
             "REDIS_URL": "redis://127.0.0.1:9",
         }
     ).model_copy(update={"sandbox_settles": given["settles"]})
-    actions.gateway.ASK_AGAIN = timedelta(seconds=1)
+    actions.gateway.ASK_AGAIN = timedelta(seconds=0.5)
+    actions.attempts.LANDING = timedelta(seconds=given["landing"])
     bot.bootstrap._workflows = lambda *_: [THRICE]  # type: ignore[attr-defined]
     bot.bootstrap.Runner = functools.partial(Runner, stalls_allowed=STALLS_ALLOWED)
+    bot.bootstrap.engine_options = lambda settings: replace(engine_options(settings), sweep=0.5, retry_first=0.2)
     _without(given.get("control", ""))
     lay(Traps(given), await open_receiver(given["port"]))
     async with open_installation(settings, SystemClock(), Metrics()) as installation:

@@ -69,7 +69,13 @@ def _constants(path: Path) -> Iterator[str]:
 
 def _rounds() -> list[str]:
     rounds = serve._rounds(MagicMock(name="installation"))
-    return [f"round {do._extract_mock_name().removeprefix('installation.')}" for do, _ in rounds]
+    return [f"round {_named(do)}" for do, _ in rounds]
+
+
+def _named(do: Any) -> str:
+    if isinstance(do, MagicMock):
+        return do._extract_mock_name().removeprefix("installation.")
+    return f"{type(do.__self__).__name__.lower()}.{do.__name__}"
 
 
 def _cli() -> list[str]:

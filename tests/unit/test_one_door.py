@@ -42,14 +42,17 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _calls(path: Path, *methods: str) -> Iterator[ast.Call]:
-    """Every call of a method of one of these names, and every look at one by its name in a text."""
-    for node in ast.walk(_tree(path)):
+    """Every awaited call of a method of one of these names, and every look at one by its name in a text."""
+    tree = _tree(path)
+    awaited = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Await)}
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         by_text = isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1
         if by_text and isinstance(node.args[1], ast.Constant) and node.args[1].value in methods:
             yield node
-        if isinstance(node.func, ast.Attribute) and node.func.attr in methods:
+        # A connector's methods are awaited; a text's and a list's of the same name are not.
+        if isinstance(node.func, ast.Attribute) and node.func.attr in methods and id(node) in awaited:
             yield node
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actions.connector import EffectClass, Inconclusive, Outbound, Unreachable
-from actions.rate import Bucket, Paced, Rate
+from actions.connectors.paced import Bucket, Paced
+from actions.rate import Rate
 from core.clock import SettableClock
 
 RATE = Rate.model_validate({"calls": 5, "per": "1m"})

@@ -1,7 +1,7 @@
 """An approval as people see it: what exactly would happen, why they are asked, and what came of it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from actions.action import Effect
@@ -9,7 +9,7 @@ from actions.approval import ApprovalState, ApprovalView
 from actions.intent import IntentState, short
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
-from bot.slack.blocks.modals import modal, note_view, text_input
+from bot.slack.blocks.modals import modal
 
 APPROVE = "approval.approve"
 EDIT = "edit.change"
@@ -52,12 +52,14 @@ def value_of(view: ApprovalView) -> str:
 
 def approval_card(view: ApprovalView) -> Message:
     """The card; where the whole record does not fit on it, Approve is only in the full view."""
-    whole = Message(
-        _text(view), [*_top(view), *_record(view), *_changes(view), *_why(view), *_bottom(view, complete=True)]
-    )
+    whole = Message(_text(view), [*_top(view), *_shown(view), *_bottom(view, complete=True)])
     if not limits.violations(whole):
         return whole
     return Message(_brief_text(view), [*_top(view), *_too_long(view), *_bottom(view, complete=False)])
+
+
+def _shown(view: ApprovalView) -> list[Block]:
+    return [*_record(view), *_edits(view), *_preview(view), *_why(view)]
 
 
 def _top(view: ApprovalView) -> list[Block]:
@@ -97,12 +99,25 @@ def _effect(view: ApprovalView) -> str:
     return "cannot be taken back" if view.effect == Effect.IRREVERSIBLE else view.effect
 
 
-def _changes(view: ApprovalView) -> list[Block]:
+def _preview(view: ApprovalView) -> list[Block]:
+    """What it will change, before → after, as the records stood when it was asked."""
+    found = view.preview
+    if found is None or not (found.changes or found.away):
+        return []
+    if found.away:
+        return [limits.context(limits.escape(found.away))]
+    return [limits.section("*What changes*"), *limits.facts(_pairs(found.changes))]
+
+
+def _pairs(changes: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    return [(_label(label), f"{before or '(empty)'} → {after or '(empty)'}") for label, before, after in changes]
+
+
+def _edits(view: ApprovalView) -> list[Block]:
     """What an approver changed, before → after, whole as all arguments are."""
     if not view.changes or view.edited_by is None:
         return []
-    pairs = [(_label(label), f"{before or '(empty)'} → {after or '(empty)'}") for label, before, after in view.changes]
-    return [limits.section(f"*Changed by* {limits.person(view.edited_by)}"), *limits.facts(pairs)]
+    return [limits.section(f"*Changed by* {limits.person(view.edited_by)}"), *limits.facts(_pairs(view.changes))]
 
 
 def _why(view: ApprovalView) -> list[Block]:
@@ -286,11 +301,11 @@ def outcome_line(view: ApprovalView) -> str:
 
 def _text(view: ApprovalView) -> str:
     record = "; ".join(f"{label}: {value}" for label, value in view.fields)
-    changed = "; ".join(
-        f"{label} {before or '(empty)'} → {after or '(empty)'}" for label, before, after in view.changes
-    )
+    changed = "; ".join(f"{label} {change}" for label, change in _pairs(view.changes))
+    will = "; ".join(f"{label} {change}" for label, change in _pairs(view.preview.changes if view.preview else ()))
+    preview = f" What changes: {limits.escape(will)}." if will else ""
     changes = f" Changed by {limits.person(view.edited_by)}: {limits.escape(changed)}." if view.edited_by else ""
-    return f"{_summary_text(view)} {limits.escape(record)}.{changes} {_closing_text(view)}"
+    return f"{_summary_text(view)} {limits.escape(record)}.{preview}{changes} {_closing_text(view)}"
 
 
 def _brief_text(view: ApprovalView) -> str:
@@ -316,23 +331,13 @@ def _closing_text(view: ApprovalView) -> str:
 # Modals
 
 
-def loading_view() -> dict[str, Any]:
-    """What is shown at once, while the record is being read."""
-    return note_view("Details", "Reading the record…")
-
-
-def missing_view() -> dict[str, Any]:
-    """What is shown when there is no such approval any more."""
-    return note_view("Details", "This approval is not on record any more. Nothing was changed.")
-
-
 def details_view(view: ApprovalView, metadata: str, page: int = 1) -> dict[str, Any]:
     """Everything of the record in full, on pages where one is too small; `metadata` comes back with Approve.
 
     While it is pending, Approve is on the last page: whoever presses it has been shown all of it.
     """
     said = [limits.section(line) for line in _questions(view)]
-    body = [*_record(view), *_changes(view), *_why(view), *said]
+    body = [*_shown(view), *said]
     pages = list(_pages(body))
     if len(pages) > _MOST_PAGES or any(limits.modal_violations({"blocks": each}) for each in pages):
         notice = (
@@ -371,20 +376,6 @@ def _standing(view: ApprovalView) -> list[Block]:
         return [limits.context(*_who_and_when(view)), digest]
     outcome = outcome_line(view)
     return [limits.section(decision_line(view)), *([limits.section(outcome)] if outcome else []), digest]
-
-
-def reject_view(metadata: str) -> dict[str, Any]:
-    """Asks why, before a rejection counts. `metadata` comes back with the answer."""
-    label = "Why not? Whoever asked will read this."
-    reason = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
-    return modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")
-
-
-def ask_view(metadata: str) -> dict[str, Any]:
-    """Asks what an approver wants to know. `metadata` comes back with the question."""
-    label = "Your question to whoever asked. They answer in the thread."
-    question = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
-    return modal("Ask", [question], callback_id=ASK, metadata=metadata, submit="Ask")
 
 
 def asked_text(requester: str, asker: str, summary: str, question: str) -> str:

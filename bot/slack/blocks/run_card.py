@@ -1,11 +1,11 @@
 """A run as people see it: one message that says what is happening, what it waits for, and how it ended."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
-from graphs.rehearsing import pages_of
+from graphs.rehearsing import changes_of, pages_of
 from graphs.run import ENDED, Run, RunState, StepState, StepView
 
 STOP = "run.stop"
@@ -111,7 +111,8 @@ def _payloads(run: Run) -> list[Block]:
     for number, step in found:
         payload = step.payload
         assert payload is not None
-        whole = limits.visible(f"{payload.method} {payload.path}") + "\n" + limits.visible(payload.body)
+        lines = [limits.visible(f"{payload.method} {payload.path}"), limits.visible(payload.body)]
+        whole = "\n".join([*changes_of(payload), *lines])
         shown = limits.clipped(whole, room)
         lead = f"{number}. Would be sent, digest `{limits.escape(payload.digest[:16])}`"
         if shown != whole:
@@ -168,7 +169,7 @@ def _figures(run: Run) -> list[str]:
     if run.request.promotes:
         lines.append(f"Shown first by the dry run `{limits.escape(run.request.promotes)}`")
     if run.predicted:
-        lines.append(f"Predicted: {limits.brief(run.predicted, 200)}")
+        lines.append(f"Predicted: {limits.brief(run.predicted, 200)}{_actual(run)}")
     if run.reasoned_by:
         lines.append(_reasoner(run.reasoned_by))
     spend = _spend(run.figures)
@@ -183,6 +184,17 @@ def _reasoner(name: str) -> str:
     if name == "rules":
         return "Understood by rules, no model"
     return f"Understood by {limits.brief(name, 100)}"
+
+
+def _actual(run: Run) -> str:
+    """What came of a prediction, once the run has ended."""
+    actual = run.figures.get("actual")
+    if run.finished_at is None or not isinstance(actual, Mapping):
+        return ""
+    found = cast(Mapping[str, Any], actual)
+    seconds = (run.finished_at - run.created_at).total_seconds()
+    cost = "cost unknown" if found.get("micro") is None else f"{int(found['micro']) / 1_000_000:.4f} USD"
+    return limits.brief(f" · actual: {seconds:,.0f} s, {cost}, {found.get('approvals')} approvals", 200)
 
 
 def _spend(figures: Mapping[str, Any]) -> str:

@@ -10,15 +10,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from actions.approval import ApprovalView
 from bot.delivery import Delivery, Sender
 from bot.pointer import Pointer
-from bot.slack.blocks import approval_card, doubt_card
+from bot.slack.blocks import approval_card, approval_modals, doubt_card
 from bot.slack.payload import Body, part, text
 
 LoadApproval = Callable[[str], Awaitable[ApprovalView | None]]
 
 #: Buttons that open a modal made of nothing but where they stand.
 FORMS: Mapping[str, Callable[[str], dict[str, Any]]] = {
-    approval_card.REJECT: approval_card.reject_view,
-    approval_card.ASK: approval_card.ask_view,
+    approval_card.REJECT: approval_modals.reject_view,
+    approval_card.ASK: approval_modals.ask_view,
     doubt_card.HAPPENED: doubt_card.reference_view,
 }
 #: Buttons whose click is no answer by itself.
@@ -76,7 +76,7 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
     async def _show_page(body: dict[str, Any], pressed: dict[str, Any]) -> None:
         value, _, page = text(pressed, "value").partition(" ")
         view = await load_approval(Pointer.parse(value).approval_id)
-        modal = approval_card.missing_view()
+        modal = approval_modals.missing_view()
         if view is not None:
             _, _, place = text(part(body, "view"), "private_metadata").partition(" ")
             newest = approval_card.value_of(view)
@@ -87,10 +87,10 @@ def register(app: AsyncApp, client: AsyncWebClient, load_approval: LoadApproval)
 
     async def _show_details(body: dict[str, Any], pressed: dict[str, Any]) -> None:
         # The trigger lives for 3 s: first the empty modal, then what takes a query.
-        opened: Any = await client.views_open(trigger_id=body["trigger_id"], view=approval_card.loading_view())
+        opened: Any = await client.views_open(trigger_id=body["trigger_id"], view=approval_modals.loading_view())
         view = await load_approval(Pointer.parse(text(pressed, "value")).approval_id)
         metadata = _metadata(body, pressed) if view is None else metadata_of(body, approval_card.value_of(view))
-        modal = approval_card.missing_view() if view is None else approval_card.details_view(view, metadata)
+        modal = approval_modals.missing_view() if view is None else approval_card.details_view(view, metadata)
         await client.views_update(view_id=opened["view"]["id"], view=modal)
 
     app.action(OURS)(on_button)

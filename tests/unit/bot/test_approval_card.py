@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actions.approval import ApprovalState
 from bot.slack.blocks import approval_card as card
-from bot.slack.blocks import limits
+from bot.slack.blocks import approval_modals, limits
 from tests.support.cards import (
     ASKED_AT,
     DIGEST,
@@ -208,7 +208,7 @@ def test_votes_that_count_are_named_until_the_quorum_is_there() -> None:
 
 
 def test_the_modal_for_a_rejection_asks_for_a_reason_and_keeps_the_pointer() -> None:
-    modal = card.reject_view("apr_1.1.0123456789abcdef C0RETURNS 1.0")
+    modal = approval_modals.reject_view("apr_1.1.0123456789abcdef C0RETURNS 1.0")
     assert modal_faults(modal) == []
     assert modal["private_metadata"] == "apr_1.1.0123456789abcdef C0RETURNS 1.0"
     assert modal["blocks"][0]["block_id"] == card.REASON_BLOCK

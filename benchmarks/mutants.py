@@ -1,0 +1,164 @@
+"""Small faults put into the deciding modules, one at a time, and whether their unit tests notice.
+
+Run from the root: python -m benchmarks.mutants [module …]. Comparisons are turned round or shifted by one, `and` and
+`or` exchanged, `not` dropped, whole numbers and truth values changed, in functions only. Each fault lives in a process
+of its own, forked from one that has read everything; what a test finds, or what takes too long, is killed.
+"""
+
+import ast
+import copy
+import gc
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+POLICY = ("test_policy.py", "test_policy_oracle.py", "test_policy_file.py", "test_conditions.py")
+#: Which tests are to notice a fault in which module.
+SUITES: Mapping[str, Sequence[str]] = {
+    "policy": POLICY,
+    "rule": POLICY,
+    "condition": POLICY,
+    "window": POLICY,
+    "contradiction": POLICY,
+    "approval": ("test_approval.py",),
+    "chain": ("test_chain.py", "test_approval.py"),
+    "team": ("test_team.py", "test_chain.py", "test_approval.py"),
+    "intent": ("test_intent.py",),
+    "limits": ("test_caps.py",),
+    "caps": ("test_caps.py",),
+    "autonomy": ("test_autonomy.py",),
+}
+SECONDS = 60
+_TURNED = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+}
+Fault = tuple[str, ast.AST]
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def faults_of(node: ast.AST) -> Iterator[Fault]:
+    """What may stand in this place by mistake, each with its name."""
+    match node:
+        case ast.Compare(ops=[only]) if type(only) in _TURNED:
+            for turned in _TURNED[type(only)]:
+                wrong = copy.deepcopy(node)
+                wrong.ops = [turned()]
+                yield f"{type(only).__name__} is {turned.__name__}", wrong
+        case ast.BoolOp(op=op):
+            wrong = copy.deepcopy(node)
+            wrong.op = ast.Or() if isinstance(op, ast.And) else ast.And()
+            yield f"{type(op).__name__} is {type(wrong.op).__name__}", wrong
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield "not is dropped", operand
+        case ast.Constant(value=bool(value)):
+            yield f"{value} is {not value}", ast.copy_location(ast.Constant(not value), node)
+        case ast.Constant(value=int(value)):
+            for wrong_value in (value + 1, value - 1):
+                yield f"{value} is {wrong_value}", ast.copy_location(ast.Constant(wrong_value), node)
+        case ast.BinOp(op=ast.Add() | ast.Sub() as op):
+            wrong = copy.deepcopy(node)
+            wrong.op = ast.Sub() if isinstance(op, ast.Add) else ast.Add()
+            yield f"{type(op).__name__} is {type(wrong.op).__name__}", wrong
+        case _:
+            return
+
+
+def mutants_of(source: str, path: str) -> Iterator[tuple[str, types.CodeType]]:
+    """Every fault of a module, with the module's code that has it."""
+    tree = ast.parse(source)
+    bodies = [
+        part
+        for function in ast.walk(tree)
+        if isinstance(function, _Function)
+        for statement in function.body
+        for part in ast.walk(statement)
+    ]
+    for node in dict.fromkeys(bodies):
+        for name, wrong in faults_of(node):
+            placed = _placed(tree, node, wrong)
+            line = source.splitlines()[node.lineno - 1].strip()  # type: ignore[attr-defined]
+            yield f"{node.lineno}: {name}: {line}", compile(placed, path, "exec", dont_inherit=True)  # type: ignore[attr-defined]
+
+
+def _placed(tree: ast.Module, node: ast.AST, wrong: ast.AST) -> ast.Module:
+    # Where the copier comes to this node it believes that it has been copied already.
+    return ast.fix_missing_locations(copy.deepcopy(tree, {id(node): wrong}))
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _codes(inner)
+
+
+def put_in(code: types.CodeType) -> None:
+    """Give every function of this process that was made from the module's file the faulty module's code."""
+    wrong = {(each.co_qualname, each.co_firstlineno): each for each in _codes(code)}
+    for found in gc.get_objects():
+        if isinstance(found, types.FunctionType) and found.__code__.co_filename == code.co_filename:
+            key = (found.__code__.co_qualname, found.__code__.co_firstlineno)
+            if key in wrong:
+                found.__code__ = wrong[key]
+
+
+def is_noticed(code: types.CodeType | None, tests: Sequence[str]) -> bool:
+    """True when these tests fail, or never end, in a process with this fault."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(SECONDS)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        if code is not None:
+            put_in(code)
+        os._exit(_tested(tests))
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) != 0
+
+
+def _tested(tests: Sequence[str]) -> int:
+    quiet = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    return int(pytest.main([*quiet, *(f"tests/unit/{name}" for name in tests)]))
+
+
+def measure(name: str) -> tuple[int, list[str]]:
+    """How many faults of this module there are, and those that nobody noticed."""
+    module = import_module(f"actions.{name}")
+    path = str(module.__file__)
+    tests = [each for each in SUITES[name] if Path("tests/unit", each).exists()]
+    if is_noticed(None, tests):
+        sys.exit(f"The tests of {name} fail without any fault. Run them first.")
+    mutants = list(mutants_of(Path(path).read_text(), path))
+    return len(mutants), [said for said, code in mutants if not is_noticed(code, tests)]
+
+
+def main() -> None:
+    """Measure the named modules, or all."""
+    _tested(sorted({test for tests in SUITES.values() for test in tests if Path("tests/unit", test).exists()}))
+    total, left = 0, 0
+    for name in sys.argv[1:] or SUITES:
+        count, survivors = measure(name)
+        total, left = total + count, left + len(survivors)
+        print(f"{name}: {count - len(survivors)} of {count} killed", *survivors, sep="\n    ", flush=True)
+    print(f"all: {total - left} of {total} killed, {100 * (total - left) / max(1, total):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
