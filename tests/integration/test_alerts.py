@@ -81,6 +81,19 @@ async def test_a_run_that_died_right_after_it_had_stored_its_cases_stores_them_o
     assert len(await desk.rows("select from graphs.run where workflow = 'contain'")) == PLANTED
 
 
+async def test_a_campaign_that_was_silent_for_a_day_is_over_and_what_comes_after_is_another_case(desk: Desk) -> None:
+    await desk.ask("alerts")
+    over = await desk.rows("select case_id from graphs.alert_case where not is_open")
+    assert over, "what was planted early in the week has ended by its end"
+    await _call_again(desk, "ws-17", at="2026-02-01T09:00:00+00:00")
+    await desk.ask("alerts")
+    rows = await desk.rows(
+        "select is_open, data -> 'alerts' as alerts from graphs.alert_case where case_key = 'host:ws-17'"
+    )
+    assert [(row["is_open"], row["alerts"]) for row in rows if row["is_open"]] == [(True, 1)]
+    assert len(rows) == 2
+
+
 async def test_a_dry_run_stores_nothing_and_asks_nobody(desk: Desk) -> None:
     run = await desk.ask("alerts", dry=True)
     assert run.state is RunState.DONE
@@ -164,10 +177,10 @@ async def test_a_host_that_goes_on_after_its_release_is_asked_about_again(desk: 
     assert host in again.plan_summary
 
 
-async def _call_again(desk: Desk, host: str) -> None:
+async def _call_again(desk: Desk, host: str, *, at: str = "2026-01-11T09:00:00+00:00") -> None:
     number = int(host.removeprefix("ws-"))
     record = {
-        "timestamp": "2026-01-08T09:00:00+00:00",
+        "timestamp": at,
         "event_type": "alert",
         "src_ip": f"10.20.1.{number}",
         "dest_ip": KNOWN[(number - 17) % len(KNOWN)],
