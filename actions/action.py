@@ -88,6 +88,8 @@ class Action(Generic[Args, Result]):
     """Arguments that untrusted text must not choose either, where the amount is computed from them."""
     resolved: Resolved = field(default_factory=dict[str, TrustedRecord], compare=False)
     """The trusted record that each argument is resolved from: only what stands here can be endorsed."""
+    is_foreign: bool = False
+    """True for a tool that another system describes: each new version of its words asks a person once more."""
     hooks: Hooks[Args, Result] = field(default_factory=Hooks[Args, Result], compare=False)
 
     def precheck(self, check: Precheck[Args]) -> Precheck[Args]:

@@ -14,7 +14,8 @@ from core.db import Connection, Row
 from core.ids import IntentId, RunId
 from core.outbox import refresh_cards
 
-#: The step under which a run tells its conversation how it ended: an undoing tells the same people itself.
+#: The step under which a run tells its conversation how it ended, and `report:…` what it tells on the way there: what
+#: was said to people is not undone, for an undoing tells the same people itself.
 REPORT = "report"
 
 _REVERSED = "what it did was taken back"
@@ -46,7 +47,7 @@ async def deeds_of(conn: Connection, run_id: str, steps: Sequence[str] | None = 
     """What this run did and nobody has taken back or was asked to, newest first; only `steps` where they are named."""
     query = f"""{_DEEDS}
         where i.run_id = %s and i.state in ('done', 'executing', 'in_doubt') and i.effect <> 'read'
-          and i.step <> %s and i.compensates is null and (%s::text[] is null or i.step = any(%s))
+          and split_part(i.step, ':', 1) <> %s and i.compensates is null and (%s::text[] is null or i.step = any(%s))
           and not exists (select from actions.errand e where e.intent_id = i.intent_id)
         order by coalesce(i.ended_at, 'infinity') desc, i.created_at desc, i.intent_id
         """

@@ -37,6 +37,8 @@ class Considered:
     """True when no earlier effect of this action reached this recipient."""
     near_limit: bool | None = None
     """True when four fifths of a limit that covers this, or more, are used already."""
+    is_unseen: bool = False
+    """True for a tool of another system that nobody has agreed to yet as it describes itself now."""
     windows: Mapping[Window, Tally] = field(default_factory=dict[Window, Tally])
     """What the ledger says of each window that the rules ask about; one that is missing is not known."""
 
@@ -53,6 +55,7 @@ class Considered:
             "at": None if self.at is None else self.at.isoformat(),
             "first_time_recipient": self.first_time_recipient,
             "near_limit": self.near_limit,
+            "is_unseen": self.is_unseen,
             "windows": [[*window.to_json(), *tally.to_json()] for window, tally in self.windows.items()],
         }
 
@@ -66,6 +69,7 @@ class Considered:
             amount=None if data["amount"] is None else Money(*data["amount"]),
             unendorsed=tuple(data["unendorsed"]),
             at=None if data["at"] is None else datetime.fromisoformat(data["at"]),
+            is_unseen=data.get("is_unseen", False),
             windows={Window.from_json(entry[:3]): Tally.from_json(entry[3:]) for entry in data["windows"]},
         )
 

@@ -10,6 +10,7 @@ from actions.approval import Answer, ApprovalState, Click, Standing, beneficiary
 from actions.approvals import Approvals
 from actions.chain import answerers
 from actions.connector import Rejected
+from actions.escalation import asked_of
 from actions.forms import Field, Filled, Typed, form_of, read
 from actions.history import Verdicts
 from actions.intent import Intent, IntentKey, IntentState, Origin, TrustLabel
@@ -221,9 +222,13 @@ class Edits:
         team, wish = self._rules().team, proposal.wish
         beneficiary = beneficiary_of(wish.action, wish.revision.record.args)
         kept_out = {each for each in (found.row["requester"], beneficiary) if each}
-        circle = await self._approvals.around(conn, (approvers,))
+        # Asked of the same people as before, whoever it was escalated to has the say they had; anew, the new ones.
+        asked = asked_of(found.row)
+        asked = asked if asked[0] == approvers else (approvers,)
+        circle = await self._approvals.around(conn, asked)
         rights = answerers(team, (approvers,), kept_out, circle).in_place_of
-        place = None if proposal.authored else rights.get(click.user_id)
+        own = answerers(team, asked, kept_out, circle).in_place_of.get(click.user_id)
+        place = None if proposal.authored else own
         others = {right for person, right in rights.items() if person != click.user_id and right != place}
         return place, len(others)
 
@@ -339,7 +344,7 @@ async def _find(conn: Connection, approval_id: str) -> _Found | None:
     """The intent first and then the approval: the order in which the gateway locks them."""
     cursor = await conn.execute(
         """
-        select i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, a.decision, a.state
+        select i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, a.decision, a.state, a.also
         from actions.approval a join actions.intent i using (intent_id) where a.approval_id = %s
         """,
         (approval_id,),

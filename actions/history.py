@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from actions.intent import Intent, IntentKey
+from actions.intent import Intent, IntentKey, Record
 from actions.window import Tally, Window
 from core.db import Connection, Row, jsonb
 from core.ids import AttemptId
@@ -37,6 +37,25 @@ async def now(conn: Connection) -> datetime:
     row = await cursor.fetchone()
     assert row is not None
     return row["now"]
+
+
+async def was_agreed(conn: Connection, workspace: str, record: Record) -> bool:
+    """True when people have approved this very version of this action on this account at least once."""
+    cursor = await conn.execute(
+        """
+        select exists (
+          select from actions.approval a
+          join actions.revision r on (r.intent_id, r.revision) = (a.intent_id, a.revision)
+          join actions.intent i on i.intent_id = a.intent_id
+          where a.state = 'approved' and i.workspace = %s and r.record ->> 'action' = %s
+            and (r.record ->> 'action_version')::bigint = %s and r.record ->> 'account' = %s
+        ) as agreed
+        """,
+        (workspace, record.action, record.action_version, record.account),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return row["agreed"]
 
 
 async def tallies(

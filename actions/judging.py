@@ -13,8 +13,9 @@ from actions.history import Subject
 from actions.intent import Origin, TrustLabel
 from actions.limits import Charge
 from actions.outcome import Wish
-from actions.policy import Decision, Needs, Rules, Verdict, decide, needs_of
-from actions.team import Team
+from actions.plan_rule import PLAN
+from actions.policy import Decision, Needs, Policy, Rules, Verdict, decide, needs_of
+from actions.team import Approvers, Team
 from actions.teammates import in_its_name
 from core.db import Connection
 from core.metrics import Metrics
@@ -57,6 +58,7 @@ class Judge:
             decision = loosened(decision, considered, granted, rules.policy)
         # Last, so that nothing that loosens can let a breach run alone.
         decision = with_caps(decision, limits.reached, rules.policy)
+        decision = _as_planned(decision, rules.policy, wish.caller.plan_rule)
         self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
         return Judged(
             **vars(wish), decision=decision, considered=considered, subject=subject, charge=charge, limits=limits
@@ -79,8 +81,26 @@ class Judge:
             label=_lowest([*guarded.values()]),
             at=at,
             first_time_recipient=await history.is_first_time(conn, subject, at) if needs.first_time else None,
+            is_unseen=action.is_foreign and not await history.was_agreed(conn, subject.workspace, wish.revision.record),
             windows=await history.tallies(conn, needs.windows, subject, at),
         )
+
+
+def _as_planned(decision: Decision, policy: Policy, place: int | None) -> Decision:
+    """The decision on a step of a plan that is asked about as a whole: it does not run alone either."""
+    if place is None or decision.verdict is not Verdict.ALLOW:
+        return decision
+    # A rule that went away meanwhile still had asked: then an admin answers.
+    rule = policy.plans[place] if place < len(policy.plans) else None
+    because = "This plan is asked about as a whole" if rule is None else rule.because.rstrip(".")
+    return replace(
+        decision,
+        verdict=Verdict.REQUIRE_APPROVAL,
+        rules=(PLAN,),
+        reasons=(f"{because} ({PLAN}).", *decision.reasons),
+        approvers=Approvers(role="admin") if rule is None else rule.approvers,
+        approvals_channel=policy.approvals.channel,
+    )
 
 
 def subject_of_wish(wish: Wish) -> Subject:
@@ -121,7 +141,9 @@ def _guarded(wish: Wish) -> list[str]:
     action = wish.action
     customer = action.customer
     named = customer is not None and wish.revision.record.args.get(customer) is not None
-    return [*action.guarded, *([customer] if customer is not None and named else [])]
+    # What is not given chooses nothing.
+    guarded = [name for name in action.guarded if name in wish.revision.record.args or not action.is_foreign]
+    return [*guarded, *([customer] if customer is not None and named else [])]
 
 
 def _lowest(origins: list[Origin | None]) -> str:

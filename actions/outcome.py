@@ -43,6 +43,8 @@ class Caller:
     """The effect that is taken back by what is wished for, where it is."""
     dry: bool = False
     """True in a dry run: everything is judged and written down, nobody is asked, nothing is sent."""
+    plan_rule: int | None = None
+    """Which rule of the policy asks about the plan this belongs to, where one does."""
 
 
 @dataclass(frozen=True)

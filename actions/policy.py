@@ -15,6 +15,7 @@ from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.limits import Limit, check_limits
 from actions.pause import Trips
+from actions.plan_rule import PlanRule
 from actions.rule import Match, Rule, Verdict
 from actions.rule_file import Amount, ChannelId, Duration, misplaced
 from actions.rulebook import Rulebook
@@ -27,6 +28,7 @@ Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 UNNAMED = "built-in:unnamed"
 UNTRUSTED = "built-in:untrusted"
+UNSEEN = "built-in:unseen-tool"
 NO_POLICY = "built-in:no-policy"
 ERROR = "built-in:error"
 
@@ -106,6 +108,19 @@ class Before(BaseModel):
 Befores = Annotated[list[Before], BeforeValidator(as_list)]
 
 
+class UsedUp(BaseModel):
+    """What an in-file test says that a limit has used up before the effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: str
+    amount: Amount | None = None
+    count: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
+UsedUps = Annotated[list[UsedUp], BeforeValidator(as_list)]
+
+
 class Given(BaseModel):
     """The effect that an in-file test puts before the policy; what is left out is not known."""
 
@@ -124,6 +139,8 @@ class Given(BaseModel):
     first_time_recipient: bool | None = None
     near_limit: bool | None = None
     before: Befores = []
+    used: UsedUps = []
+    """Of each limit that is named; the others have room."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
@@ -181,6 +198,8 @@ class Policy(BaseModel):
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
     """When the kill switch trips by itself."""
+    plans: list[PlanRule] = []
+    """When people are asked about a plan as a whole."""
     regions: list[str] = []
     """Where data may go, in the words of the connectors; anywhere, where none is named."""
     budgets: Budgets = Budgets()
@@ -276,6 +295,9 @@ def _matches(policy: Policy, considered: Considered) -> list[Match]:
         names = ", ".join(considered.unendorsed)
         reason = f"Text from outside chose this, and no trusted record endorses it ({UNTRUSTED}: {names})."
         found.append(Match(UNTRUSTED, ask, reason, _ADMIN))
+    if considered.is_unseen:
+        reason = f"Nobody has agreed yet to {considered.action} as its server describes it now ({UNSEEN})."
+        found.append(Match(UNSEEN, ask, reason, _ADMIN))
     return found
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import rfc8785
 
+from actions.caps import with_caps
 from actions.chain import Chain
 from actions.contradiction import contradictions
-from actions.limits import Limit
+from actions.limits import Charge, Limit, Reached, Used, draws_of, exceeded
 from actions.pattern import may_mean
-from actions.policy import InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
+from actions.policy import Given, InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
 from actions.rule_file import Place, RuleFile, read, read_text, text_of
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Team
@@ -120,8 +121,32 @@ def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, versi
     decision = decide(
         policy.content, test.given.considered(needs_of(policy.content, test.given.action).windows), version
     )
+    decision = with_caps(decision, _reached(policy, position, test.given), policy.content)
     if decision.verdict is test.expect and (test.by is None or test.by in decision.rules):
         return
     wanted = test.expect if test.by is None else f"{test.expect} by {test.by}"
     reason = f"this test expects {wanted}, and {decision.verdict} by {', '.join(decision.rules)} came out."
     raise policy.invalid(("tests", position), f"{reason} Correct the rule or the test.")
+
+
+def _reached(policy: RuleFile[Policy], position: int, given: Given) -> list[Reached]:
+    """The limits that this effect would exceed, by what the test says of them."""
+    known, base = {limit.id: limit for limit in policy.content.limits}, policy.content.base_currency
+    charge = _charge(given, policy.content)
+    found: list[Reached] = []
+    for each in given.used:
+        limit = known.get(each.limit)
+        if limit is None or (each.amount is not None and each.amount.currency != base):
+            reason = f"there is no limit called {each.limit!r}, or this is not in {base}. Correct one."
+            raise policy.invalid(("tests", position, "given", "used"), reason)
+        draws, untold = draws_of([limit], charge)
+        used = Used(0 if each.amount is None else each.amount.minor, each.count)
+        found += [*untold, *(over for draw in draws if (over := exceeded(draw, used)) is not None)]
+    return found
+
+
+def _charge(given: Given, policy: Policy) -> Charge:
+    """The effect of a test as limits see it: of somebody, whoever it is."""
+    some = {name: "some" for name in ("workspace", "workflow", "requester", "recipient", "customer")}
+    amount = None if given.amount is None else policy.exchange.in_base(given.amount)
+    return Charge(action=given.action, moves_money=given.amount is not None, amount=amount, **some)

@@ -10,11 +10,13 @@ from actions.team import Team
 TEAMMATE = "built-in:teammate"
 #: Taking back is the framework's own workflow: it acts for whoever did what is taken back.
 _OWN = frozenset({"undo"})
+#: A budget that was reached asks for itself, whoever's work reached it.
+_OF_THE_RUN = frozenset({"budget.raise"})
 
 
 def in_its_name(decision: Decision, team: Team, caller: Caller, action: str) -> Decision:
     """The decision as it stands for the teammate that runs this; its approvers answer where the rule names nobody."""
-    if caller.is_compensation or caller.workflow in _OWN:
+    if caller.is_compensation or caller.workflow in _OWN or action in _OF_THE_RUN:
         return decision
     mate = team.teammate(caller.workflow, caller.conversation.channel)
     if mate is None:

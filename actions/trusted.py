@@ -95,7 +95,7 @@ CUSTOMER_METHODS = TrustedRecord(
     "customer.payment_methods", "on file for the order's own customer", _is_a_method_of_its_customer
 )
 ORDER_PAYMENTS = TrustedRecord(
-    "order.payments", "no more than what was paid for the order and not given back", _is_within_what_was_paid
+    "order.payments", "within what was paid for the order and not given back", _is_within_what_was_paid
 )
 PRODUCT = TrustedRecord("products.item", "an item that the shop sells", _is_on_sale)
 PRICE_RULES = TrustedRecord(

@@ -26,11 +26,13 @@ from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
-from bot.firing import Starting, runs_for_fires
+from bot.firing import Starting, fires_of
 from bot.groups import Groups
+from bot.keeping import Keeping, open_keeping
 from bot.models import read_models
 from bot.outside import Outside, reach_outside
 from bot.releasing import Releasing
+from bot.remembering import Memory, open_memory
 from bot.rules_watch import read_offer, tell_of_looser_rules
 from bot.settings import Settings
 from bot.slack.blocks import batch_card
@@ -60,7 +62,6 @@ from graphs.store import RunGuard, RunStore
 from graphs.workflow import Workflow, Workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore
-from scheduler.ticker import cron_times
 
 MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("core"),
@@ -72,15 +73,6 @@ MIGRATIONS: Sequence[Migrations | Setup] = (
     Migrations("scheduler"),
     Migrations("bot"),
 )
-
-#: How often it is looked whether people could be asked less.
-AUTONOMY_SECONDS = 600.0
-#: How often it is looked what can be approved together.
-BATCH_SECONDS = 1.0
-#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
-EXPIRY_SECONDS = 2.0
-#: How often it is looked whether the kill switch must trip.
-WATCH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +115,8 @@ class Installation:
     model_calls: ModelCalls
     schedules: ScheduleStore
     fires: Fires
+    keeping: Keeping
+    memory: Memory
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -133,7 +127,8 @@ class Installation:
             return None
         thought = await reasoner.classify(text, examples)
         # A model may plan what no workflow is for; rules cannot, and then that is said at once.
-        return thought.value or ("ask" if thought.reasoner == "model" else None)
+        plans = any("ask" in mate.workflows for mate in self.rules().team.teammates)
+        return thought.value or ("ask" if plans and thought.reasoner == "model" else None)
 
 
 async def migrate_database(settings: Settings, database_url: str) -> None:
@@ -156,7 +151,8 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
     database_url = settings.database_url.get_secret_value()
     await migrate_database(settings, database_url)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(database_url, vault=open_vault(settings)))
+        vault = open_vault(settings)
+        database = await stack.enter_async_context(open_database(database_url, vault=vault))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
         reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
@@ -164,7 +160,9 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
         catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        ground = _Ground(database, cache, catalogue, rules, outside, reasoner)
+        opening = open_memory(settings, database, cache, vault, team=lambda: rules().team, clock=clock, metrics=metrics)
+        memory = await stack.enter_async_context(opening)
+        ground = _Ground(database, cache, catalogue, rules, outside, reasoner, memory)
         yield _put_together(settings, clock, metrics, ground)
 
 
@@ -194,6 +192,7 @@ class _Ground:
     rules: RulesKeeper
     outside: Outside
     reasoner: Reasoner
+    memory: Memory
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
@@ -238,13 +237,9 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         reasoner=reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
-        fires=Fires(
-            schedules,
-            runs_for_fires(Starting(runs, dispatcher, workflows, rules, metrics)),
-            times=cron_times,
-            clock=clock,
-            metrics=metrics,
-        ),
+        fires=fires_of(schedules, Starting(runs, dispatcher, workflows, rules, metrics), clock),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
+        memory=ground.memory,
     )
 
 
@@ -265,6 +260,7 @@ def _contexts(
             outside.records,
             ground.reasoner,
             sources=outside.sources,
+            memory=ground.memory,
             hand_over=talk.hand_over,
             dialogue=talk.dialogue,
             playbook=talk.playbook,

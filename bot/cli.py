@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     pause.add_argument("--because", default="", help="why, for those who wait")
     _add(verbs, "resume", _resume, "say how to resume: the command line does not")
     _add_policy(verbs)
+    _add_memory(verbs)
     team = _add(verbs, "team", _team, "check team.yml: what each teammate may run and ask for, and what is missing")
     team.add_argument("what", choices=["check"])
     for name, text in _LISTINGS.items():
@@ -94,6 +95,24 @@ def _add_policy(verbs: Any) -> None:
     _add(kinds, "list", _policy, "list the versions of the rules").add_argument("--json", action="store_true")
     for name, kind in kinds.choices.items():
         kind.set_defaults(name=name)
+
+
+def _add_memory(verbs: Any) -> None:
+    memory = verbs.add_parser("memory", help="export, import and report memory", description="What is remembered.")
+    kinds = memory.add_subparsers(required=True, metavar="WHAT")
+    for name, text, metavar in (
+        ("export", "write everything that is remembered to a new file", "FILE"),
+        ("import", "take a file of an export; a broken line is named and the rest is taken", "FILE"),
+        ("report", "say how well memory is kept, and what upkeep would do", ""),
+        ("token", "make a token for a member's own tools; it is shown once", "MEMBER"),
+    ):
+        kind = _add(kinds, name, _memory, text)
+        if metavar:
+            kind.add_argument("subject", metavar=metavar)
+        if metavar == "FILE":
+            kind.add_argument("--format", choices=["jsonl", "oamp", "mif"], default="jsonl")
+        kind.add_argument("--workspace", default="", help="whose memory; needed where there are several")
+        kind.set_defaults(what=name)
 
 
 def _count(text: str) -> int:
@@ -232,6 +251,12 @@ async def _team(arguments: argparse.Namespace, settings: Settings, clock: Clock)
 
     print("\n".join(await asyncio.to_thread(check_team, settings.company)))
     return 0
+
+
+async def _memory(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    from bot.memory_cli import run
+
+    return await run(arguments, settings, clock, sys.stdout)
 
 
 async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:

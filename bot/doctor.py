@@ -11,6 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from bot.company import MANIFEST, read_company
 from bot.connections import describe_connections
 from bot.extending import catalogue_of
+from bot.models import read_models
 from bot.serve import slack_options
 from bot.settings import Settings
 from bot.slack.app import granted_scopes
@@ -20,6 +21,7 @@ from core.clock import Clock
 from core.db import connect, where
 from core.errors import CountersignError
 from core.migrate import OLDEST_PGVECTOR
+from graphs.chat import OPENAI, ModelOptions
 
 #: Slack refuses nothing for a wrong clock over Socket Mode, but deadlines and schedules would be wrong.
 MOST_SKEW = timedelta(seconds=30)
@@ -144,17 +146,22 @@ def scopes_wanted(manifest: Path) -> set[str]:
 
 
 async def _model(settings: Settings) -> str:
-    if settings.openai_api_key is None and settings.openai_base_url is None:
+    models = read_models(settings).options
+    if not models:
         return "none configured: the team works on rules and says so"
-    base = (settings.openai_base_url or "https://api.openai.com/v1").rstrip("/")
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    return "; ".join([await _answers(name, options) for name, options in models.items()])
+
+
+async def _answers(name: str, options: ModelOptions) -> str:
+    base = (options.base_url or OPENAI).rstrip("/")
     try:
         async with (
             ClientSession(timeout=ClientTimeout(total=10)) as session,
-            session.get(f"{base}/models", headers={"Authorization": f"Bearer {key}"}) as answer,
+            session.get(f"{base}/models", headers={"Authorization": f"Bearer {options.api_key or 'none'}"}) as answer,
         ):
             if answer.status >= 400:
-                raise Unwell(f"{base} answers {answer.status}. Correct OPENAI_API_KEY or OPENAI_BASE_URL.")
-            return f"{base} answers; {settings.model} is used"
+                raise Unwell(f"{base} answers {answer.status}. Correct the key or the address of the model {name}.")
     except ClientError as error:
-        raise Unwell(f"{base} does not answer ({type(error).__name__}). Correct OPENAI_BASE_URL.") from error
+        raise Unwell(f"{base} does not answer ({type(error).__name__}). Correct the address of {name}.") from error
+    price = "" if options.price else ", without a price: its cost is unknown, and only budgets of tokens hold it"
+    return f"{base} answers; {options.model} is used{price}"

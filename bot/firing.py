@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actions.policy import Rules
+from core.clock import Clock
 from core.db import Connection
 from core.errors import Refused
 from core.ids import RunId, new_card_id, new_run_id
@@ -13,7 +14,9 @@ from graphs.dispatch import Dispatcher
 from graphs.run import Request
 from graphs.store import RunStore
 from graphs.workflow import Workflow, Workflows
-from scheduler.fires import Fire, Runs
+from scheduler.fires import Fire, Fires, Runs
+from scheduler.store import ScheduleStore
+from scheduler.ticker import cron_times
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Starting:
     workflows: Workflows
     rules: Callable[[], Rules]
     metrics: Metrics
+
+
+def fires_of(schedules: ScheduleStore, given: Starting, clock: Clock) -> Fires:
+    """What fires of these schedules start."""
+    return Fires(schedules, runs_for_fires(given), times=cron_times, clock=clock, metrics=given.metrics)
 
 
 def runs_for_fires(given: Starting) -> Runs:

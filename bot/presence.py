@@ -19,6 +19,7 @@ from bot.until import until
 from core.clock import Clock
 from core.db import Connection
 from core.outbox import Conversation
+from core.text import in_answer
 
 USAGE = {
     "reopen": "reopen <run or approval> [in #channel]",
@@ -104,7 +105,7 @@ class PresenceDesk:
         person = delivery.sender.user_id
         problem = self._absences.problem(person, asked.stand_in)
         if problem:
-            return say(problem)
+            return say(in_answer(problem))
         ends = until(asked.until, self._clock.now(), await self._zone_of(person) or "UTC")
         if ends is None:
             return say(answers.no_such_time(asked.until))

@@ -12,14 +12,7 @@ from actions.team import Team
 from bot.answering import AwaitedReplies, EditDesk, QuestionDesk
 from bot.autonomy import AutonomyDesk, AutonomyVerb
 from bot.batches import BatchDesk, offers_of, render_batch
-from bot.bootstrap import (
-    AUTONOMY_SECONDS,
-    BATCH_SECONDS,
-    EXPIRY_SECONDS,
-    WATCH_SECONDS,
-    Installation,
-    open_installation,
-)
+from bot.bootstrap import Installation, open_installation
 from bot.channel import Message
 from bot.company import settle_first_company
 from bot.costs import CostVerb
@@ -27,10 +20,14 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
+from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, MEASURE_SECONDS, UPKEEP_SECONDS, Keeping
+from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
+from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
 from bot.releasing import LAPSE_SECONDS
+from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
 from bot.schedules import ScheduleDesk
@@ -44,12 +41,15 @@ from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.case_card import cases_shown
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
+from bot.slack.blocks.memory_cards import dispute_card, held_card, rule_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
 from bot.slack.listeners.edits import EditDialog
+from bot.slack.listeners.talk import Talk
 from bot.slack.people import People
 from bot.slack.renderer import Render, Renderer, shown
+from bot.slack.rooms import Rooms
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
 from bot.talk import Replies
@@ -64,6 +64,8 @@ from core.metrics import Metrics
 from core.seals import ORIGIN, SealFolder
 from core.secrets import Signer
 from graphs.run import Run
+from memory.holding import Held
+from memory.item import ItemId
 from scheduler.ticker import Ticker, cron_times
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,15 @@ log = logging.getLogger(__name__)
 ROLES = ("bot", "worker", "scheduler")
 
 Job = Callable[[], Coroutine[Any, Any, None]]
+
+#: How often it is looked whether people could be asked less.
+AUTONOMY_SECONDS = 600.0
+#: How often it is looked what can be approved together.
+BATCH_SECONDS = 1.0
+#: How often it is looked which approvals are due: for a reminder, for others to be asked, for their end.
+EXPIRY_SECONDS = 2.0
+#: How often it is looked whether the kill switch must trip.
+WATCH_SECONDS = 2.0
 
 #: How often it is looked which calls of models died with their process.
 LOST_SECONDS = 60.0
@@ -117,6 +128,8 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
             side = await stack.enter_async_context(_open_slack(options, installation, clock))
             checks["slack"] = side.is_connected
             jobs += _bot_jobs(installation, side, stop)
+            if settings.memory_port:
+                await stack.enter_async_context(_open_memory_server(installation))
         if "worker" in roles:
             jobs.append(
                 lambda: installation.dispatcher.run_worker(installation.runner.advance, stop=stop, metrics=metrics)
@@ -159,7 +172,7 @@ async def _open_slack(options: SlackOptions, installation: Installation, clock: 
                 deliveries,
                 installation.approvals.view,
                 installation.metrics,
-                dialogs=[EditDialog(installation.edits, deliveries).register],
+                dialogs=[Talk(installation.memory).register, EditDialog(installation.edits, deliveries).register],
             )
             try:
                 side = await stack.enter_async_context(opening)
@@ -184,7 +197,8 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
     )
     intake = _intake(installation, side)
 
-    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in _rounds(installation)]
+    rounds = [*_rounds(installation), *_upkeep(installation, side).rounds()]
+    regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in rounds]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
 
 
@@ -193,14 +207,25 @@ Round = Callable[[], Coroutine[Any, Any, object]]
 
 def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
+    keeping = installation.keeping
     return [
         (installation.approvals.act_due, EXPIRY_SECONDS),
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
+        (keeping.distiller.distil, DISTIL_SECONDS),
+        (keeping.chronicler.look, CHRONICLE_SECONDS),
+        (keeping.upkeep.look, UPKEEP_SECONDS),
+        (keeping.forgetting.work, FORGET_SECONDS),
+        (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
+        (installation.memory.embed, EMBED_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),
     ]
+
+
+def _upkeep(installation: Installation, side: SlackSide) -> Upkeep:
+    return Upkeep(installation.memory, Rooms(side.client), People(side.client, installation.cache))
 
 
 async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
@@ -246,7 +271,19 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
+        **_memory_cards(installation.keeping),
         "case": cases_shown(installation.database),
+    }
+
+
+def _memory_cards(keeping: Keeping) -> dict[str, Render]:
+    async def held(item: str) -> Held | None:
+        return await keeping.quarantine.view(ItemId(int(item)))
+
+    return {
+        "rule": shown(keeping.playbook.rule, rule_card),
+        "dispute": shown(keeping.disputes.view, dispute_card),
+        "quarantine": shown(held, held_card),
     }
 
 
@@ -284,6 +321,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             "cost": CostVerb(installation.database, runs),
             "why": WhyDesk(installation.database, installation.runs.get, team),
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
+            "memory": _memory_verb(installation, side),
             **presence_verbs(presence, settings.command),
         },
     )
@@ -296,15 +334,40 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
     return Intake(installation.database, commands=commands, clicks=clicks, gave_up=answers.gave_up(), metrics=metrics)
 
 
+@asynccontextmanager
+async def _open_memory_server(installation: Installation) -> AsyncGenerator[str]:
+    # Only where it is wanted: the protocol's package takes most of a second to load.
+    from bot.memory_server import MemoryTools, open_memory_server
+
+    async def standing(person: str) -> bool | None:
+        """As the team file has it now: whoever it does not name has no tools here."""
+        member = installation.rules().team.member(person)
+        return None if member is None else "guest" in member.roles
+
+    tools = MemoryTools(installation.keeping, installation.memory.search, standing, installation.clock)
+    async with open_memory_server(tools, installation.settings.memory_port) as address:
+        yield address
+
+
+def _memory_verb(installation: Installation, side: SlackSide) -> MemoryVerb:
+    more = recall_verbs(installation.memory, _upkeep(installation, side))
+    return MemoryVerb(installation.keeping, lambda: installation.rules().team, installation.clock, more=more)
+
+
 def _further_desks(installation: Installation, runs: RunDesk, people: People) -> dict[str, Desk]:
     """One desk for each kind of card that has more than an approval's and a run's own buttons."""
+    memory = MemoryDesk(installation.keeping, people, lambda: installation.rules().team)
     together = BatchDesk(installation.batches, installation.approvals, runs, people)
     return {
         "batch": together,
         "plan": together,
         "autonomy": AutonomyDesk(installation.grants, people),
         "rules": RulesDesk(installation.rules, people),
-        "edit": EditDesk(installation.edits, people),
+        "edit": EditSuggestions(
+            EditDesk(installation.edits, people), installation.approvals.view, installation.keeping
+        ),
+        "recall": RecallDesk(installation.memory),
+        **dict.fromkeys(("rule", "dispute", "quarantine"), memory),
         "question": QuestionDesk(installation.questions, people, _replies(installation)),
         "errand": ErrandDesk(installation.errands, people),
         "doubt": DoubtDesk(installation.doubts, people),

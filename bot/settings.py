@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
     """Several models and what each is asked for, as JSON; bot.models reads it."""
 
+    embedding_model: str | None = Field(None, validation_alias="COUNTERSIGN_EMBEDDING_MODEL")
+    """An OpenAI-compatible embedding model for memory; without one the embedded model is used."""
+    embedding_dimensions: int = Field(1536, ge=64, le=1536, validation_alias="COUNTERSIGN_EMBEDDING_DIMENSIONS")
+
     accept_looser_rules: str | None = Field(
         None, pattern="^[0-9a-f]{12,64}$", validation_alias="COUNTERSIGN_ACCEPT_LOOSER_RULES"
     )
@@ -92,6 +96,13 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.5, gt=0, validation_alias="COUNTERSIGN_POLL_SECONDS")
     window_seconds: float = Field(10, gt=0, validation_alias="COUNTERSIGN_WINDOW_SECONDS")
     """How long one call to an outside system may take."""
+
+    memory_port: int = Field(0, ge=0, le=65535, validation_alias="COUNTERSIGN_MEMORY_PORT")
+    """Where people's own tools reach their memory, on loopback; 0 for nowhere."""
+    wal_days: int = Field(1, ge=0, le=3650, validation_alias="COUNTERSIGN_WAL_DAYS")
+    """How long the database's write-ahead log is kept, archives included: receipts of forgetting name its end."""
+    backup_days: int = Field(35, ge=0, le=3650, validation_alias="COUNTERSIGN_BACKUP_DAYS")
+    """The same of its backups."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -199,6 +210,7 @@ def _in_words(mistake: dict[str, object]) -> str:
 #: What a setting has to be, where the general sentence would say it in a programmer's words.
 _WANTED = {
     "COUNTERSIGN_PORT": "has to be a port from 1 to 65533, such as 8765",
+    "COUNTERSIGN_MEMORY_PORT": "has to be a port from 1 to 65535, or 0 for none",
     "COUNTERSIGN_HEALTH_PORT": "has to be a port from 1 to 65535, or 0 for none",
     "COUNTERSIGN_ADMIN": "has to be a member id that begins with U or W, such as U012AB3CD",
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",

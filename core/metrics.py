@@ -39,6 +39,9 @@ class Metrics:
         self.memory_tokens = self._counter("memory_tokens", "Tokens of memory given", "purpose")
         self.memory_feedback = self._counter("memory_feedback", "What people said of recalls", "verdict")
         self.memory_cited = self._counter("memory_cited", "Recalled items used in what was done", "tier")
+        self.memory_rate = self._gauge("memory_rate", "Share of facts that is stale, twice, or an echo", "what")
+        self.memory_useful = self._gauge("memory_useful", "Share of recalled items that proved useful", "days_old")
+        self.memory_waiting = self._gauge("memory_waiting", "What waits for a person or for upkeep", "what")
         self.memory_unembedded = self._gauge("memory_unembedded", "Items that wait for a vector", "model")
         self.memory_backlog = self._gauge("memory_backlog_seconds", "Age of the oldest that waits", "model")
 

@@ -24,7 +24,7 @@ class Vault:
         self, conn: Connection, workspace: str, people: Sequence[str], *, about: str, text: str
     ) -> dict[str, Any]:
         """`text` under the key of each of these people, one inside the other; left out where a key cannot be had."""
-        sealed, names = text.encode(), list[str]()
+        sealed, names = text.encode("utf-8", "replace"), list[str]()
         try:
             for person in people:
                 name, key = await self._key_of(conn, workspace, person)

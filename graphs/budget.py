@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from actions.budget import USUAL, Budget
 from actions.policy import Rules
-from actions.team import Teammate
 from core.db import Connection, Row
 from core.errors import CountersignError
-from core.ids import RunId
+from graphs.run import Run
 
 Scope = Literal["run", "workflow", "teammate", "person", "day", "workspace"]
 #: From the widest to the narrowest: everybody locks in this order.
@@ -97,22 +96,15 @@ def dollars(micro: int) -> str:
     return f"{whole:,.2f}" if micro == 0 or micro >= 100_000 else f"{whole:.6f}".rstrip("0")
 
 
-def teammate_for(rules: Rules, workflow: str) -> Teammate | None:
-    """The teammate whose work this workflow is, if anybody's."""
-    return next((mate for mate in rules.team.teammates if workflow in mate.workflows), None)
-
-
-def ceilings_of_run(
-    rules: Rules, run_id: RunId, workflow: str, requester: str, declared: Budget | None
-) -> list[Ceiling]:
+def ceilings_of_run(rules: Rules, run: Run, declared: Budget | None) -> list[Ceiling]:
     """Every budget that this run draws on, in the order in which they are locked."""
-    mate, budgets = teammate_for(rules, workflow), rules.policy.budgets
+    budgets, mate = rules.policy.budgets, rules.team.teammate(run.workflow, run.conversation.channel)
     own = _strictest(declared or USUAL, budgets.run)
     found = [
-        *ceilings_of_person(rules, requester),
+        *ceilings_of_person(rules, run.request.requester),
         *([Ceiling("teammate", mate.name, mate.budget)] if mate is not None and mate.budget is not None else []),
-        Ceiling("workflow", workflow, budgets.workflow),
-        Ceiling("run", run_id, own),
+        Ceiling("workflow", run.workflow, budgets.workflow),
+        Ceiling("run", run.run_id, own),
     ]
     return _in_order(found)
 

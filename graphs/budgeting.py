@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from actions.policy import Rules
 from core.clock import Clock
-from graphs.budget import Amounts, ceilings_of_person, ceilings_of_run, teammate_for
+from graphs.budget import Amounts, ceilings_of_person, ceilings_of_run
 from graphs.context import RunContext
 from graphs.guarding import AskerBudget, RunBudget
 from graphs.llm_reasoner import LlmReasoner
@@ -19,12 +19,12 @@ def within_budgets(context: RunContext, workflow: Workflow | None, clock: Clock)
     if run.request.undoes is not None:
         return context
     declared = None if workflow is None else workflow.budget
-    ceilings = ceilings_of_run(context.rules, run.run_id, run.workflow, run.request.requester, declared)
+    ceilings = ceilings_of_run(context.rules, run, declared)
     asker = Asker(run.request.workspace, run.request.requester, run.workflow, run.run_id, run.epoch)
     budget = RunBudget(context.database, asker, ceilings, act=context.act, clock=clock)
     reasoner = context.reasoner
     if isinstance(reasoner, LlmReasoner):
-        mate = teammate_for(context.rules, run.workflow)
+        mate = context.rules.team.teammate(run.workflow, run.conversation.channel)
         reasoner = reasoner.within(budget, {**context.rules.team.models, **(mate.models if mate else {})})
     return replace(context, budget=budget, reasoner=reasoner)
 

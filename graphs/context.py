@@ -21,6 +21,7 @@ from graphs.handing_over import HandOver
 from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
+from graphs.remembering import RunMemory
 from graphs.run import Run, StepState, StepView, Waiting
 from graphs.store import RunStore
 from memory.playbook import Playbook
@@ -43,6 +44,8 @@ class RunContext:
     """What this run may use; None where nobody limits it."""
     sources: Sources = field(default_factory=Sources)
     """What else may be read outside: `context.sources.get(MAILBOX)`."""
+    memory: RunMemory | None = None
+    """What the team remembers, as far as the requester may see it: `context.memory.recall(run, text)`."""
     hand_over: HandOver | None = None
     """Starts other runs on behalf of this one."""
     dialogue: Dialogue | None = None
@@ -70,7 +73,9 @@ class RunContext:
         )
 
     def _caller_of(self, step: Step) -> Caller:
-        return self._taking_back(step.compensates) if step.compensates else self.caller
+        if step.compensates:
+            return self._taking_back(step.compensates)
+        return replace(self.caller, plan_rule=step.plan_rule)
 
     def _taking_back(self, intent_id: str) -> Caller:
         return replace(self.caller, compensates=IntentId(intent_id), is_compensation=True)

@@ -1,5 +1,7 @@
 """The typed list of actions a run intends, checked before anything happens."""
 
+import hashlib
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +24,8 @@ class Step(BaseModel):
     evidence: list[str] = Field(default_factory=list)
     compensates: str = ""
     """The intent that this step takes back, where it does."""
+    plan_rule: int | None = None
+    """Which rule of the policy asks about the plan as a whole, where one does."""
 
     def origin_of(self) -> dict[str, Origin]:
         """Where each argument came from, as the gateway wants it."""
@@ -35,6 +39,15 @@ class Plan(BaseModel):
     steps: list[Step]
     notes: list[str] = Field(default_factory=list)
     """What the plan leaves out and why, for the report."""
+
+    @property
+    def sha256(self) -> str:
+        """What tells this plan from any other: a dropped step makes another plan."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    def without(self, key: str) -> "Plan":
+        """This plan but for one step."""
+        return self.model_copy(update={"steps": [step for step in self.steps if step.key != key]})
 
 
 class NoPlan(Exception):

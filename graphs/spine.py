@@ -1,8 +1,8 @@
 """The walk all workflows share: gather, plan, verify, agree, execute, report, learn."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -20,26 +20,26 @@ from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
+from graphs.remembering import leave, recalled
+from graphs.rounds import Rounds, heard, nodes_of
 from graphs.run import RunState, StepState
-from graphs.verifying import decisions_on, faults_in, in_order, keep_what_it_took, show_plan
+from graphs.verifying import (
+    asked_as_a_whole,
+    decisions_on,
+    faults_in,
+    in_order,
+    keep_what_it_took,
+    note_dropped,
+    show_plan,
+)
+from graphs.walked import Facts, Node, Walked, ended, fitting, has_ended, no_plan, with_more
 
-Facts = dict[str, Any]
+__all__ = ["Ended", "Facts", "Rounds", "Walk", "Walked", "ended", "fitting", "spine", "with_more"]
+
 Found = TypeVar("Found")
 
 #: A step that depends on one that ended so may follow it.
 _HAPPENS = frozenset({StepState.DONE, StepState.REHEARSED})
-
-#: Slack takes messages of up to 4,000 characters.
-LONGEST_REPORT = 3900
-
-
-class Walked(TypedDict):
-    """The state of a walk: one JSON object, so that nothing of it stands outside the sealed channel."""
-
-    case: dict[str, Any]
-
-
-Node = Callable[[Walked, Runtime[RunContext]], Coroutine[Any, Any, Walked]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ class Walk:
     """The same, where it depends on the installation's rules and not on the workflow alone."""
     undo_on_failure: bool = False
     """True: what was done of a group of steps that then failed is taken back by itself."""
-    hand_over: Callable[[Facts, RunContext], Awaitable[str]] | None = None
+    hand_over: Callable[[Facts, Sequence[tuple[Step, Ended]], RunContext], Awaitable[str]] | None = None
     """Once all steps are done: hand on what another workflow does, and say so in a sentence; repeats are harmless."""
+    rounds: Rounds | None = None
+    """Where people shape what is planned, in as many rounds as they want, before it is planned."""
 
 
 def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
@@ -89,11 +91,18 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
         "report": _report(walk),
         "learn": learn,
     }
+    if walk.rounds is not None:
+        nodes |= nodes_of(walk.rounds)
     for name, node in nodes.items():
         graph.add_node(name, node)  # pyright: ignore[reportArgumentType] -- its node protocols want one exact shape
     graph.add_edge(START, "gather")
-    for before, after in (("gather", "plan"), ("plan", "verify")):
-        graph.add_conditional_edges(before, _has_ended, {True: "learn", False: after})
+    first = "plan" if walk.rounds is None else "make"
+    for before, after in (("gather", first), ("plan", "verify")):
+        graph.add_conditional_edges(before, has_ended, {True: "learn", False: after})
+    if walk.rounds is not None:
+        graph.add_conditional_edges("make", has_ended, {True: "learn", False: "show"})
+        graph.add_edge("show", "hear")
+        graph.add_conditional_edges("hear", heard, {"ended": "learn", "agreed": "plan", "again": "make"})
     graph.add_conditional_edges("verify", _after_verify, {each: each for each in ("learn", "agree", "report")})
     graph.add_edge("agree", "execute")
     graph.add_conditional_edges("execute", _has_steps_left, {True: "agree", False: "report"})
@@ -102,13 +111,9 @@ def spine(walk: Walk) -> StateGraph[Walked, RunContext, Walked, Walked]:
     return graph
 
 
-def _has_ended(state: Walked) -> bool:
-    return "ended" in state["case"]
-
-
 def _after_verify(state: Walked) -> str:
     """A plan without steps changes nothing outside: it is reported at once."""
-    if _has_ended(state):
+    if has_ended(state):
         return "learn"
     return "agree" if _has_steps_left(state) else "report"
 
@@ -117,28 +122,16 @@ def _has_steps_left(state: Walked) -> bool:
     return len(state["case"]["results"]) < len(state["case"]["plan"]["steps"])
 
 
-def with_more(state: Walked, **more: Any) -> Walked:
-    """The state with these entries of its case set."""
-    return {"case": {**state["case"], **more}}
-
-
-def ended(state: Walked, how: RunState, text: str) -> Walked:
-    """The state of a walk that has come to its end in this way."""
-    return with_more(state, ended={"state": how, "text": text})
-
-
-def _no_plan(state: Walked, error: NoPlan | SourceMissing) -> Walked:
-    return ended(state, RunState.REFUSED, str(error))
-
-
 def _gather(walk: Walk) -> Node:
     async def gather(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         context = runtime.context
         try:
             facts = await _with_records(context, lambda: walk.gather(context.run.request.text, context))
         except (NoPlan, SourceMissing) as error:
-            return _no_plan(state, error)
-        return ended(state, RunState.DONE, facts["answer"]) if "answer" in facts else with_more(state, facts=facts)
+            return no_plan(state, error)
+        if "answer" in facts:
+            return ended(state, RunState.DONE, facts["answer"])
+        return with_more(state, facts=facts, recalled=await recalled(context))
 
     return gather
 
@@ -158,7 +151,7 @@ def _plan(walk: Walk) -> Node:
         try:
             made = await _with_records(context, lambda: walk.plan(state["case"]["facts"], context))
         except (NoPlan, SourceMissing) as error:
-            return _no_plan(state, error)
+            return no_plan(state, error)
         return with_more(state, plan=made.model_dump(mode="json"))
 
     return plan
@@ -173,6 +166,7 @@ def _verify(walk: Walk) -> Node:
             text = " ".join(fault.text for fault in faults)
             return ended(state, RunState.FAILED, f"The plan did not pass its checks, so nothing was done. {text}")
         plan = await _with_records(context, lambda: borne_out(plan, context.catalogue, context.ground))
+        plan = await asked_as_a_whole(context, plan)
         decisions = await decisions_on(context, plan)
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps = in_order(plan, decisions)
@@ -227,7 +221,9 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
         or await action_is_allowed(context, step.key)
     )
     outcome = None if reason else await context.act(step)
-    ended = await _passed_over(context, step, reason) if outcome is None else _ended_by(outcome)
+    if isinstance(outcome, Declined):
+        await note_dropped(context, plan, step, outcome)
+    ended = await _passed_over(context, plan, step, reason) if outcome is None else _ended_by(outcome)
     if isinstance(outcome, Rehearsed):
         await show_rehearsed(context.database, context.run, step.key, outcome)
     else:
@@ -236,9 +232,10 @@ async def _execute(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     return with_more(state, results=[*results, found])
 
 
-async def _passed_over(context: RunContext, step: Step, reason: str) -> Ended:
+async def _passed_over(context: RunContext, plan: Plan, step: Step, reason: str) -> Ended:
     own = await context.consent(step) if is_resolved(step) else None
     if isinstance(own, Declined):
+        await note_dropped(context, plan, step, own)
         return Ended(StepState.REFUSED, visible(own.text), {})
     return Ended(StepState.SKIPPED, reason, {})
 
@@ -327,7 +324,7 @@ def _report(walk: Walk) -> Node:
         back = _half_done(results) if walk.undo_on_failure else []
         more = ["What was done of it is being taken back."] if back else []
         if walk.hand_over is not None and _end_state(results) is RunState.DONE:
-            more += [said] if (said := await walk.hand_over(state["case"]["facts"], context)) else []
+            more += [said] if (said := await walk.hand_over(state["case"]["facts"], results, context)) else []
         text = fitting(
             "\n".join([walk.report(state["case"]["facts"], results), *changed, *map(visible, plan.notes), *more])
         )
@@ -341,11 +338,6 @@ def _half_done(results: Sequence[tuple[Step, Ended]]) -> list[str]:
     """The steps that were done of groups of which another step was not."""
     broken = {step.group for step, found in results if step.group and found.state is not StepState.DONE}
     return [step.key for step, found in results if step.group in broken and found.state is StepState.DONE]
-
-
-def fitting(text: str) -> str:
-    """The report within what one message can hold."""
-    return text if len(text) <= LONGEST_REPORT else f"{text[: LONGEST_REPORT - 40]}\n… the rest is on the run's card."
 
 
 def report_of(context: RunContext, text: str) -> Step:
@@ -363,6 +355,7 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 
 
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
-    """What a run cost and how often it asked is kept with it; how long it took the runner writes when it finishes."""
+    """What a run cost and how often it asked is kept with it, and how it came out in memory."""
     await keep_what_it_took(runtime.context, len(state["case"].get("plan", {}).get("steps", ())))
+    await leave(runtime.context, state["case"].get("ended", {}).get("text", ""))
     return state

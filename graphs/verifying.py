@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from actions.outcome import Declined
+from actions.plan_rule import Planned, rule_for
 from actions.policy import Decision, Verdict
 from actions.tallies import approvals_of_run
 from graphs.context import RunContext
 from graphs.plan import Plan, Step
 from graphs.prediction import keep_actual, pasts_of, predict
+from graphs.proposal import tell_dropped
 from graphs.references import is_resolved
 from graphs.run import StepView
 from graphs.verify import Around, Fault, comes_too_soon, faults_around, faults_of, view_of
@@ -21,11 +24,31 @@ def faults_in(context: RunContext, plan: Plan, allowed: Sequence[str]) -> list[F
     around = Around(
         team=rules.team,
         requester=request.requester,
-        workflow=context.run.workflow,
         regions={step.action: context.gateway.region_of(step.action) for step in plan.steps},
         allowed_regions=rules.policy.regions,
     )
     return [*faults_of(plan, context.catalogue, allowed), *faults_around(plan, context.catalogue, around)]
+
+
+async def asked_as_a_whole(context: RunContext, plan: Plan) -> Plan:
+    """The plan, marked where policy asks about it as a whole: then no step of it runs alone.
+
+    What people agree to are the steps that were resolved and shown; one that is resolved later asks then.
+    """
+    prediction = predict(await pasts_of(context.database, context.run.workflow), len(plan.steps))
+    most = None if prediction.micro is None else round(prediction.micro.high)
+    planned = Planned(context.run.workflow, len(plan.steps), most)
+    place = rule_for(context.rules.policy.plans, planned)
+    return plan.model_copy(update={"steps": [s.model_copy(update={"plan_rule": place}) for s in plan.steps]})
+
+
+async def note_dropped(context: RunContext, plan: Plan, step: Step, declined: Declined) -> None:
+    """Write down that people took this step out of the plan, which is another plan without it."""
+    if declined.cause != "rejected":
+        return
+    async with context.database.transaction() as conn:
+        await context.guard.fence(conn)
+        await tell_dropped(conn, context.run, plan, step.key, declined.text)
 
 
 async def decisions_on(context: RunContext, plan: Plan) -> Decisions:

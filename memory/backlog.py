@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 #: So many at once: a question that comes meanwhile waits no longer than for these.
 BATCH = 8
 
+#: What failed so often is tried alone from then on, so that a text that kills the embedder holds up no other.
+_SUSPECT = 3
+
 #: After a failure an item waits, the longer the more often it failed.
 _WAIT = timedelta(seconds=2)
 _MOST_DOUBLINGS = 8
@@ -108,16 +111,20 @@ class Backlog:
 
     async def _due(self, conn: Connection) -> dict[ItemId, tuple[str, int]]:
         """The newest items that are owed a vector, leased for as long as making one may take."""
+        return await self._leased(conn, BATCH, 0, _SUSPECT - 1) or await self._leased(conn, 1, _SUSPECT, 1 << 30)
+
+    async def _leased(self, conn: Connection, most: int, low: int, high: int) -> dict[ItemId, tuple[str, int]]:
         cursor = await conn.execute(
             """
-            with due as (select item_id from memory.unembedded where next_at <= core.now()
+            with due as (select item_id from memory.unembedded
+                         where next_at <= core.now() and attempts between %s and %s
                          order by item_id desc limit %s for update skip locked)
             update memory.unembedded owed set next_at = core.now() + interval '1 minute', attempts = attempts + 1
             from due, memory.item item, memory.scope scope
             where owed.item_id = due.item_id and item.item_id = due.item_id and scope.scope_id = item.scope_id
             returning item.item_id, item.text_version, scope.workspace
             """,
-            (BATCH,),
+            (low, high, most),
         )
         rows = await cursor.fetchall()
         found = dict[ItemId, tuple[str, int]]()

@@ -14,7 +14,7 @@ from core.ids import new_id
 from core.trust import TrustLabel
 from memory.extract import Found, claims_in, sentences
 from memory.fact import Claim, Dispute, Span
-from memory.facts import Facts, Key
+from memory.facts import Facts
 from memory.forms import RELATIONS
 from memory.gate import is_echo, is_junk, runs_of
 from memory.item import ItemId, ScopeId
@@ -178,12 +178,7 @@ class Distiller:
 
     async def forget_message(self, conn: Connection, workspace: str, item: ItemId) -> None:
         """Take back every claim of this message, and what it came to."""
-        cursor = await conn.execute(
-            "delete from memory.claim where item_id = %s returning scope_id, subject_key, relation", (item,)
-        )
-        keys = {Key(row["scope_id"], row["subject_key"], row["relation"]) for row in await cursor.fetchall()}
-        for key in keys:
-            await self._facts.rebuild(conn, workspace, key)
+        await self._facts.forget_message(conn, workspace, item)
 
     async def _read(self, conn: Connection, rows: Sequence[Row]) -> list[Message]:
         found = list[Message]()

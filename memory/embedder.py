@@ -196,7 +196,7 @@ class HashedNgrams:
             padded = f"<{word}>"
             grams = {padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1)}
             for gram in grams | {padded}:
-                found = zlib.crc32(gram.encode())
+                found = zlib.crc32(gram.encode("utf-8", "replace"))
                 counts[found] = counts.get(found, 0) + 1
         vector = [0.0] * self.dimension
         for found, count in counts.items():

@@ -42,7 +42,9 @@ def main() -> None:
     say({"ready": model.dim})
     for line in sys.stdin:
         asked = json.loads(line)
-        found = model.encode(asked["texts"], asked["query"])
+        # Half a surrogate pair has no UTF-8.
+        texts = [text.encode("utf-8", "replace").decode() for text in asked["texts"]]
+        found = model.encode(texts, asked["query"])
         vectors = [base64.b64encode(each.tobytes()).decode() for each in found]
         say({"number": asked["number"], "vectors": vectors})
 

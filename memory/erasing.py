@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from core.db import Connection
+from core.db import Connection, Row
 from memory.facts import Facts, Key
 from memory.item import ItemId, Scope, ScopeId
-from memory.store import Store
+from memory.store import EVERYWHERE, Store, fence
 
 #: Who is named as the author of what is no more.
 NOBODY = "forgotten"
@@ -93,21 +93,7 @@ async def found_of(conn: Connection, workspace: str, which: Which) -> Found:
     )
     said = await cursor.fetchall()
     messages = sorted({(row["scope_id"], row["source"]) for row in said})
-    cursor = await conn.execute(
-        f"""
-        with recursive gone as (
-          select item.item_id from memory.item item join memory.scope scope using (scope_id)
-          where {_MATCHES.format(table="item")}
-          union
-          select item.item_id from memory.item item
-          join unnest(%(scopes)s::bigint[], %(sources)s::text[]) as message (scope_id, source) using (scope_id, source)
-          union
-          select link.item_id from memory.item_source link join gone on gone.item_id = link.source_item_id)
-        select item_id, scope_id from memory.item join gone using (item_id) order by item_id
-        """.encode(),
-        {**values, "scopes": [scope for scope, _ in messages], "sources": [source for _, source in messages]},
-    )
-    items = await cursor.fetchall()
+    items = await _items_of(conn, values, messages)
     cursor = await conn.execute(
         "select claim_id, scope_id from memory.claim where item_id = any(%s)", ([row["item_id"] for row in items],)
     )
@@ -130,6 +116,39 @@ async def found_of(conn: Connection, workspace: str, which: Which) -> Found:
         sealed=[row["sealed"] for row in said if row["sealed"] is not None],
         asker=which.person,
     )
+
+
+async def _items_of(conn: Connection, values: dict[str, Any], messages: Sequence[tuple[int, str]]) -> list[Row]:
+    """The items these values match, those of these messages, and all that was made of any of them."""
+    cursor = await conn.execute(
+        f"""
+        with recursive gone as (
+          select item.item_id from memory.item item join memory.scope scope using (scope_id)
+          where {_MATCHES.format(table="item")}
+          union
+          select item.item_id from memory.item item
+          join unnest(%(scopes)s::bigint[], %(sources)s::text[]) as message (scope_id, source) using (scope_id, source)
+          union
+          select link.item_id from memory.item_source link join gone on gone.item_id = link.source_item_id)
+        select item_id, scope_id from memory.item join gone using (item_id) order by item_id
+        """.encode(),
+        {**values, "scopes": [scope for scope, _ in messages], "sources": [source for _, source in messages]},
+    )
+    return await cursor.fetchall()
+
+
+async def author_of(conn: Connection, workspace: str, source: str) -> str | None:
+    """Who said this, whose it therefore is to have forgotten; None for what is not remembered."""
+    await fence(conn, EVERYWHERE)
+    cursor = await conn.execute(
+        """
+        select item.author from memory.item item join memory.scope scope using (scope_id)
+        where scope.workspace = %s and item.tier = 'episode' and item.source = %s
+        """,
+        (workspace, source),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else str(row["author"])
 
 
 async def erase_items(conn: Connection, store: Store, facts: Facts, workspace: str, found: Found) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from core.db import Connection, Row, jsonb
 from core.ids import new_id
 from core.subjects import Vault
+from core.trust import TrustLabel
 from memory.fact import Claim, Dispute, Fact, Interval, Span, content_words, in_words, plain, timeline
 from memory.item import ItemId, ScopeId, Tier
 from memory.store import ABOUT, EVERYWHERE, INDEX, Derived, Store, fence
@@ -82,14 +83,24 @@ class Facts:
         marks = await self._vault.marks(conn, workspace, INDEX, words)
         return marks[words[0]], marks[words[1]]
 
+    async def forget_message(self, conn: Connection, workspace: str, item: ItemId) -> None:
+        """Take back every claim of this message, and what it came to."""
+        await fence(conn, EVERYWHERE)
+        cursor = await conn.execute(
+            "delete from memory.claim where item_id = %s returning scope_id, subject_key, relation", (item,)
+        )
+        keys = {Key(row["scope_id"], row["subject_key"], row["relation"]) for row in await cursor.fetchall()}
+        for key in keys:
+            await self.rebuild(conn, workspace, key)
+
     async def rebuild(self, conn: Connection, workspace: str, key: Key) -> tuple[list[str], list[Dispute]]:
         """Make the live facts of this key what its claims come to; gives the facts written and the new disputes.
 
-        Two who learn about one key at the same time do so one after the other.
+        Two who learn something in one scope at the same time do so one after the other.
         """
         await fence(conn, EVERYWHERE)
-        name = f"fact {key.scope_id} {key.subject} {key.relation}"
-        await conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 4))", (name,))
+        # The scope first, as whoever remembers does, so that neither waits for the other in turn.
+        await conn.execute("update memory.scope set version = version + 1 where scope_id = %s", (key.scope_id,))
         found = timeline(await self.claims_of(conn, workspace, key))
         marks = [(await self._keys(conn, workspace, "", each.object))[1] for each in found.intervals]
         wanted = {(mark, each.valid_from): each for mark, each in zip(marks, found.intervals, strict=True)}
@@ -231,7 +242,7 @@ class Facts:
             object=said["object"],
             valid_from=row["valid_from"],
             said_at=row["said_at"],
-            trust=row["trust"],
+            trust=TrustLabel(row["trust"]),
             span=Span(row["item_id"], row["span_start"], row["span_end"], said["span"]),
             said_by=row["said_by"],
             subjects=tuple(row["subjects"]),
@@ -286,7 +297,7 @@ def _fact(row: Row, said: dict[str, str]) -> Fact:
         valid_to=row["valid_to"],
         recorded_at=row["recorded_at"],
         retired_at=row["retired_at"],
-        trust=row["trust"],
+        trust=TrustLabel(row["trust"]),
         confidence=row["confidence"],
         superseded_by=row["superseded_by"],
         claims=tuple(row["claims"]),

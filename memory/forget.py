@@ -197,8 +197,6 @@ class Forgetting:
         if row["state"] == "asked":
             found = await found_of(conn, what.workspace, what)
             counts = await erase_items(conn, self._store, self._facts, what.workspace, found)
-            if what.kind == "person":
-                counts["keys"] = await audit.erase(conn, what.workspace, what.person, actor=audit.CODE)
         for keeper in self._elsewhere:
             erased = await keeper.erase(conn, what)
             counts[keeper.name] = erased.removed
@@ -217,6 +215,9 @@ class Forgetting:
                 *(jsonb(counts), jsonb(left), row["erasure_id"]),
             ),
         )
+        if what.kind == "person" and row["state"] == "asked":
+            # Last, for it locks the audit chain, behind which nobody may wait for a row of ours.
+            await audit.erase(conn, what.workspace, what.person, actor=audit.CODE)
         return [*row["scopes"], *found.scopes], sum(counts.values()) - sum(before.values())
 
     async def rewrite(self, tables: Sequence[str]) -> list[str]:

@@ -32,6 +32,34 @@ class Held:
     settled_at: datetime | None
 
 
+async def hold(
+    conn: Connection, store: Store, item: ItemId, text: str, trust: TrustLabel, *, at: Conversation | None = None
+) -> str:
+    """In the transaction that remembered it: keep this out of recall if it is suspicious, and why; else nothing.
+
+    With `at`, people are asked there by a card.
+    """
+    reason = suspicion(text, trust)
+    await fence(conn, EVERYWHERE)
+    if not reason:
+        # It may have been edited into something harmless.
+        await conn.execute("delete from memory.quarantine where item_id = %s", (item,))
+        return ""
+    await conn.execute(
+        """
+        insert into memory.quarantine (item_id, scope_id, reason)
+        select item_id, scope_id, %s from memory.item where item_id = %s
+        on conflict (item_id) do update set reason = excluded.reason, state = 'waiting', settled_by = null,
+          settled_at = null, at = core.now()
+        """,
+        (reason, item),
+    )
+    await store.unindex(conn, [item])
+    if at is not None:
+        await show_card(conn, CARD, str(item), at)
+    return reason
+
+
 class Quarantine:
     """Holds what is suspicious, and lets it go or keeps it out by a person's word."""
 
@@ -42,29 +70,8 @@ class Quarantine:
     async def hold(
         self, conn: Connection, item: ItemId, text: str, trust: TrustLabel, *, at: Conversation | None = None
     ) -> str:
-        """In the transaction that remembered it: keep this out of recall if it is suspicious, and why; else nothing.
-
-        With `at`, people are asked there by a card.
-        """
-        reason = suspicion(text, trust)
-        await fence(conn, EVERYWHERE)
-        if not reason:
-            # It may have been edited into something harmless.
-            await conn.execute("delete from memory.quarantine where item_id = %s", (item,))
-            return ""
-        await conn.execute(
-            """
-            insert into memory.quarantine (item_id, scope_id, reason)
-            select item_id, scope_id, %s from memory.item where item_id = %s
-            on conflict (item_id) do update set reason = excluded.reason, state = 'waiting', settled_by = null,
-              settled_at = null, at = core.now()
-            """,
-            (reason, item),
-        )
-        await self._store.unindex(conn, [item])
-        if at is not None:
-            await show_card(conn, CARD, str(item), at)
-        return reason
+        """As the function `hold`."""
+        return await hold(conn, self._store, item, text, trust, at=at)
 
     async def settle(self, conn: Connection, item: ItemId, *, release: bool, by: str) -> bool:
         """Let it be found, or keep it out for good; False when somebody was faster."""

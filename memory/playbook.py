@@ -135,6 +135,10 @@ class Playbook(Protocol):
         """The rules of this kind that are in force in these scopes, oldest first."""
         ...
 
+    async def remember(self, conn: Connection, wish: Wish) -> Rule:
+        """Put this rule in force by the word of whoever says it; the same rule said again is the one there was."""
+        ...
+
     async def suggest(self, conn: Connection, wish: Wish) -> Rule | None:
         """Keep this as a suggestion with a card; None where it is known, or was dropped before."""
         ...

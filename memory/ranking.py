@@ -15,7 +15,7 @@ WEIGHTS: Mapping[str, float] = {
     "neighbours": 0.4,
     "conversation": 0.4,
     "conversation meaning": 0.2,
-    "person": 0.8,
+    "person": 1.2,
     "channel": 0.4,
 }
 

@@ -1,5 +1,6 @@
 """Recall: what of all that is remembered matters for this question, to whoever asks it, where they ask it, now."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Of one item at most this much is given, however long it is.
 LONGEST_QUOTE = 1_500
+
+#: A question's vector is waited for no longer than this; then recall goes by words.
+EMBED_WITHIN = 2.0
 
 #: So many more than asked are read, in case some repeat each other or cannot be read any more.
 _SPARE = 10
@@ -107,6 +111,9 @@ class Recall:
         """The items that matter most: as many as asked, where they exist and the allowance and the cap permit it."""
         watch = _Watch(self._clock)
         async with self._database.connection() as conn:
+            if not (await visible_to(conn, asked)).items:
+                self._metrics.memory_recalls.labels(asked.purpose, "nothing there").inc()
+                return Recollection(new_id("rec", 12), [], 0)
             meant = who_is_meant(asked.text, await _people(conn, asked))
         vector = await self._vector(meant.rest)
         watch.lap("embed")
@@ -130,20 +137,19 @@ class Recall:
         known = await self._hot.question(self._embedder.model, text)
         if known is not None:
             return known
-        try:
-            vector = await self._embedder.query(text)
-        except EmbedderAway as error:
-            log.warning("%s", error)
+        asking = asyncio.create_task(self._embedder.query(text), name="memory.embed")
+        # Past that it goes on by itself, so that a process that is just starting is there for the next question.
+        asking.add_done_callback(_tell)
+        await asyncio.wait({asking}, timeout=EMBED_WITHIN)
+        if not asking.done() or asking.cancelled() or asking.exception() is not None:
             return None
-        await self._hot.keep_question(self._embedder.model, text, vector)
-        return vector
+        await self._hot.keep_question(self._embedder.model, text, asking.result())
+        return asking.result()
 
     async def _hits(
         self, conn: Connection, asked: Asked, meant: Meant, vector: Vector | None, visible: Visible
     ) -> list[Hit]:
         """The best, as found before while nothing has changed in these scopes."""
-        if not visible.items:
-            return []
         whole = (asked.text, asked.most, asked.at, self._embedder.model, vector is not None)
         # What held a minute ago may have come to its end, so an answer about now is kept for its own minute only.
         known = await self._hot.answer(visible.versions, *whole)
@@ -190,6 +196,12 @@ class Recall:
         self._metrics.memory_tokens.labels(asked.purpose).inc(recollection.tokens)
         for stage, seconds in recollection.seconds.items():
             self._metrics.memory_seconds.labels(stage).observe(seconds)
+
+
+def _tell(asking: asyncio.Task[Vector]) -> None:
+    error = None if asking.cancelled() else asking.exception()
+    if isinstance(error, EmbedderAway):
+        log.warning("%s", error)
 
 
 class _Watch:

@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Protocol
 
 from core.db import Connection, jsonb
 from core.errors import CountersignError
 from core.subjects import LEFT_OUT, Vault
+from memory.conversation import conversation_of
 from memory.episode import Episode, EpisodeKind, outweighs
 from memory.item import ItemId, Scope, ScopeId, ScopeKind, Tier
 from memory.language import language_of
 from memory.terms import MOST_CHARACTERS, mark_of, readable, spoken_day, whole_words
-
-#: What is said in a channel after so long a silence is another conversation.
-SILENCE = timedelta(minutes=30)
 
 #: Whose key makes the marks of words: nobody's, the index as a whole.
 INDEX = "memory.index"
@@ -54,11 +52,24 @@ class Derived:
     valid_to: datetime | None = None
 
 
+class Follow(Protocol):
+    """Keeps what was made of messages true to them (memory.following.Following)."""
+
+    async def changes(self, conn: Connection, workspace: str, item: ItemId) -> None:
+        """The message is about to be another, or none."""
+        ...
+
+    async def shown(self, conn: Connection, episode: Episode, item: ItemId) -> None:
+        """The message can be found now."""
+        ...
+
+
 class Store:
     """Remembers; every method runs inside the caller's transaction."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, follow: Follow | None = None) -> None:
         self._vault = vault
+        self._follow = follow
 
     async def scope_of(self, conn: Connection, scope: Scope) -> ScopeId:
         """The number of this scope, which is there afterwards; whether it learns is people's to say.
@@ -144,10 +155,16 @@ class Store:
         episode_id = await _append(conn, scope, episode, sealed if counts else None)
         if not counts:
             return None
+        if self._follow is not None and known:
+            for item in await _items(conn, scope, episode.source):
+                await self._follow.changes(conn, workspace, item)
         if gone:
             await self._take_back(conn, scope, episode.source)
             return None
-        return await self._show(conn, scope, episode, episode_id, words)
+        item = await self._show(conn, scope, episode, episode_id, words)
+        if self._follow is not None:
+            await self._follow.shown(conn, episode, item)
+        return item
 
     async def derive(self, conn: Connection, workspace: str, item: Derived) -> ItemId:
         """Write an item of another tier, or write it anew under the same source; it can be found at once."""
@@ -275,7 +292,7 @@ class Store:
     async def _show(
         self, conn: Connection, scope: ScopeId, episode: Episode, episode_id: int, words: Mapping[int, int]
     ) -> ItemId:
-        talk = await _conversation(conn, scope, episode)
+        talk = await conversation_of(conn, scope, episode)
         cursor = await conn.execute(
             """
             insert into memory.item (scope_id, tier, source, episode_id, author, subjects, conversation_id, said_at,
@@ -296,10 +313,7 @@ class Store:
         return ItemId(row["item_id"])
 
     async def _take_back(self, conn: Connection, scope: ScopeId, source: str) -> None:
-        cursor = await conn.execute(
-            "select item_id from memory.item where scope_id = %s and tier = 'episode' and source = %s", (scope, source)
-        )
-        await self.remove(conn, [ItemId(row["item_id"]) for row in await cursor.fetchall()])
+        await self.remove(conn, await _items(conn, scope, source))
         await conn.execute(
             "update memory.episode set sealed = null where scope_id = %s and source = %s", (scope, source)
         )
@@ -339,6 +353,13 @@ async def lexemes(conn: Connection, languages: Sequence[str], text: str) -> dict
     return {row["lexeme"]: row["times"] for row in await cursor.fetchall()}
 
 
+async def _items(conn: Connection, scope: ScopeId, source: str) -> list[ItemId]:
+    cursor = await conn.execute(
+        "select item_id from memory.item where scope_id = %s and tier = 'episode' and source = %s", (scope, source)
+    )
+    return [ItemId(row["item_id"]) for row in await cursor.fetchall()]
+
+
 async def _known(conn: Connection, scope: ScopeId, source: str) -> set[tuple[datetime, EpisodeKind]]:
     cursor = await conn.execute(
         "select happened_at, kind from memory.episode where scope_id = %s and source = %s", (scope, source)
@@ -361,36 +382,3 @@ async def _append(conn: Connection, scope: ScopeId, episode: Episode, sealed: Ma
     row = await cursor.fetchone()
     assert row is not None
     return int(row["episode_id"])
-
-
-async def _conversation(conn: Connection, scope: ScopeId, episode: Episode) -> int:
-    """The thread it stands in, or what is being talked about in the channel around that time."""
-    at, silence = episode.said_at, SILENCE
-    name, is_thread = episode.conversation, episode.conversation is not None
-    if name is None:
-        cursor = await conn.execute(
-            """
-            select name from memory.conversation
-            where scope_id = %s and not is_thread and last_at >= %s and began_at <= %s order by last_at desc limit 1
-            """,
-            (scope, at - silence, at + silence),
-        )
-        near = await cursor.fetchone()
-        name = near["name"] if near else f"from {at.isoformat()}"
-    cursor = await conn.execute(
-        """
-        with talk as (
-          insert into memory.conversation (scope_id, name, is_thread, began_at, last_at)
-          values (%(scope)s, %(name)s, %(thread)s, %(at)s, %(at)s)
-          on conflict (scope_id, name) do update set last_at = greatest(conversation.last_at, excluded.last_at),
-            began_at = least(conversation.began_at, excluded.began_at)
-          returning conversation_id, xmax = 0 as is_new),
-        counted as (update memory.scope set conversations = conversations + 1
-                    from talk where scope_id = %(scope)s and talk.is_new)
-        select conversation_id from talk
-        """,
-        {"scope": scope, "name": name, "thread": is_thread, "at": at},
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    return int(row["conversation_id"])

@@ -164,9 +164,10 @@ class Wire:
         raise Rejected(f"{self._name} refused: {why or code}", code=code)
 
 
-async def own_session(stack: AsyncExitStack) -> ClientSession:
+async def own_session(stack: AsyncExitStack, *, headers: Mapping[str, str] | None = None) -> ClientSession:
     """A session for one connector alone, which keeps no cookie and takes no proxy from the environment."""
-    return await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar(), trust_env=False))
+    session = ClientSession(cookie_jar=DummyCookieJar(), trust_env=False, headers=headers)
+    return await stack.enter_async_context(session)
 
 
 def _wait_of(headers: Mapping[str, str]) -> timedelta | None:

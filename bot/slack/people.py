@@ -43,6 +43,18 @@ class People:
         user = await self._user(user_id, fresh=False)
         return None if user is None else user.get("tz") or None
 
+    async def names(self, user_id: str) -> tuple[list[str], bool] | None:
+        """What this person is called, whole name first, and whether they are no full member; None: Slack is mute."""
+        user = await self._user(user_id, fresh=False)
+        if user is None:
+            return None
+        profile: dict[str, Any] = user.get("profile") or {}
+        told = [user.get("real_name"), profile.get("real_name"), profile.get("display_name"), user.get("name")]
+        whole = [str(name) for name in told if name]
+        first = [name.split()[0] for name in whole[:1] if " " in name]
+        outside = any(user.get(name) for name in ("is_restricted", "is_ultra_restricted", "is_stranger", "is_bot"))
+        return list(dict.fromkeys([*whole, *first])), outside
+
     async def members(self, group: str, *, fresh: bool = False) -> list[str] | None:
         """Who is in this user group; None when Slack could not say. `fresh` asks Slack whatever is remembered."""
         key = f"slack.group.{group}"

@@ -1,4 +1,4 @@
-"""Ask: what no workflow fits is planned by a model over the actions that the teammates may ask for, and no others."""
+"""Ask: what no workflow fits is planned by a model over the actions that its teammate may ask for, and no others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,9 +26,11 @@ class Told(BaseModel):
 
 
 def allowed(context: RunContext) -> list[str]:
-    """The actions that some teammate may ask for here, fixed by team.yml before any words are read."""
-    named = {name for mate in context.rules.team.teammates for name in mate.actions}
-    return [name for name in context.catalogue.names() if name in named - _NEVER]
+    """The actions that the teammate may ask for who was asked, fixed by team.yml before any words are read."""
+    mate = context.rules.team.teammate("ask", context.run.conversation.channel)
+    if mate is None:
+        return []
+    return [name for name in context.catalogue.names() if name not in _NEVER and mate.may_ask_for(name)]
 
 
 async def gather(text: str, context: RunContext) -> Facts:
@@ -115,7 +117,7 @@ def _how(ended: Ended) -> str:
 ASK = Workflow(
     name="ask",
     version=1,
-    purpose="Plan what no other workflow is for, over the actions the teammates may ask for",
+    purpose="Plan what no other workflow is for, over the actions its teammate may ask for",
     usage="what you want, in your words",
     examples=(),
     build=lambda: spine(Walk(gather=gather, plan=plan, report=report, actions=(), allowed=allowed)),

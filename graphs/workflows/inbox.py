@@ -10,11 +10,11 @@ from actions.catalogue.mailbox_file import Filing
 from actions.intent import TrustLabel
 from actions.mailbox import MAILBOX, Mail, Mailbox
 from actions.records import Customer, Order
+from core.text import quoted
 from graphs.context import RunContext
 from graphs.handing_over import Began, Errand
 from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind
 from graphs.plan import NoPlan, Plan, Step
-from graphs.quoting import quoted
 from graphs.reasoner import Wanted
 from graphs.return_words import ReturnAsk, read_ask
 from graphs.run import StepState
@@ -207,7 +207,7 @@ async def _answer(mail: Mail, facts: Facts, context: RunContext) -> Step:
         group="mail",
         origins={"to": (TrustLabel.EXTERNAL, facts["link"])},
         evidence=[
-            f"It answers {_brief(mail)}, which says: {facts['gist'][:400]}",
+            f"It answers {_brief(mail)}, which says: {_gist(facts)}",
             f"Drafted by {thought.reasoned_by}.",
         ],
     )
@@ -219,8 +219,9 @@ def _filing(mail: Mail, folder: str) -> Step:
     return Step(key="file", action="mailbox.file", args=args.model_dump(), group="mail", origins=own)
 
 
-async def hand_over(facts: Facts, context: RunContext) -> str:
+async def hand_over(facts: Facts, results: Sequence[tuple[Step, Ended]], context: RunContext) -> str:
     """A return whose order is known is the returns workflow's, in the same thread, once."""
+    del results
     mail = Mail.model_validate(facts["mail"])
     if kind_of(facts).name != RETURN or facts["order"] is None or context.hand_over is None:
         return ""
@@ -239,9 +240,13 @@ def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:
     lines = [f"{_brief(mail)}: {kind.means}."]
     if kind.does == "notify":
         why = f" ({quoted(facts['note'], 200)})" if kind is UNKNOWN and facts["note"] else ""
-        lines.append(f"Somebody should read it{why}. It says: {quoted(facts['gist'], 500) or 'nothing I can read'}")
+        lines.append(f"Somebody should read it{why}. It says: {_gist(facts) or 'nothing I can read'}")
     lines += [line for step, ended in results if (line := _line(step, ended))]
     return "\n".join(lines)
+
+
+def _gist(facts: Facts) -> str:
+    return quoted(" ".join(facts["gist"].split()), 500)
 
 
 def _line(step: Step, ended: Ended) -> str:

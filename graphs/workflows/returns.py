@@ -63,7 +63,7 @@ async def _gather_words(text: str, context: RunContext) -> Facts:
     order, customer = await _records_of(context, thought.value.order_id or "")
     one = await _one(context, order, customer, thought.value, evidence_in(text))
     # A model may have been told by the text to read something else into it: then a person looks.
-    if thought.reasoner != "rules" and not await _says_so(text, context, order, customer, one):
+    if thought.reasoner != "rules" and not await _says_so(text, context, order, customer, one, evidence_in(text)):
         said_by = f"words that only {thought.reasoned_by} understood so"
         one = one.model_copy(update={"label": TrustLabel.EXTERNAL, "said_by": said_by})
     return _facts([one], reasoned_by=thought.reasoned_by)
@@ -99,12 +99,14 @@ async def _gather_mail(message_id: str, context: RunContext) -> Facts:
     mail = await context.sources.get(MAILBOX).mail(message_id)
     if mail is None:
         raise NoPlan(f"The mailbox has no mail {message_id}. Look for it under its subject.")
-    thought = await _understand(f"{mail.subject}\n{mail.text}", context)
+    text = f"{mail.subject}\n{mail.text}"
+    thought = await _understand(text, context)
     ask = thought.value
     order, customer = await _records_of(context, ask.order_id or "")
     pictures = [each.name for each in mail.attachments if each.type.startswith("image/") and each.size > 0]
     one = await _one(context, order, customer, ask, pictures)
-    link = endorsement(mail, order, customer)
+    plain = thought.reasoner == "rules" or await _says_so(text, context, order, customer, one, pictures)
+    link = endorsement(mail, order, customer) if plain else None
     said_by = f"mail {mail.message_id} from {mail.from_address or 'an unknown sender'}"
     external = {"label": TrustLabel.EXTERNAL, "endorsed_by": link, "said_by": said_by}
     return _facts([one.model_copy(update=external)], reasoned_by=thought.reasoned_by)
@@ -122,13 +124,15 @@ def _facts(returns: Sequence[OneReturn], *, reasoned_by: str, notes: Sequence[st
     return {"returns": listed, "notes": list(notes), "reasoned_by": reasoned_by, "sweep": sweep}
 
 
-async def _says_so(text: str, context: RunContext, order: Order, customer: Customer, one: OneReturn) -> bool:
+async def _says_so(
+    text: str, context: RunContext, order: Order, customer: Customer, one: OneReturn, evidence: Sequence[str]
+) -> bool:
     """True when the words themselves, read by pattern, ask for this very return."""
     ask = read_ask(text)
     if ask is None or ask.order_id != order.order_id:
         return False
     try:
-        plain = await _one(context, order, customer, ask, evidence_in(text))
+        plain = await _one(context, order, customer, ask, evidence)
     except NoPlan:
         return False
     return _but_for_why(plain) == _but_for_why(one)

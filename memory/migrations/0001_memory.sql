@@ -30,7 +30,7 @@ create table memory.scope (
 );
 comment on column memory.scope.title is 'what people call the channel';
 comment on column memory.scope.learns is 'somebody has said that the team may remember what is said there';
-comment on column memory.scope.members_at is 'when its members were last known; a private scope without it shows nobody anything';
+comment on column memory.scope.members_at is 'when it was last known who is in it; a private scope of which that is long ago shows nobody anything';
 comment on column memory.scope.version is 'rises with everything that changes what is found there';
 comment on column memory.scope.length is 'the words of all its items together';
 
@@ -58,7 +58,8 @@ returns setof memory.scope language sql stable as $$
   where scope.workspace = of_workspace and scope.removed_at is null
     and case scope.kind
       when 'person' then scope.name = person
-      when 'private' then scope.members_at is not null and exists (
+      -- Who is in it was asked lately, or nobody can tell.
+      when 'private' then scope.members_at > core.now() - interval '15 minutes' and exists (
         select 1 from memory.scope_member member where member.scope_id = scope.scope_id and member.user_id = person)
       when 'channel' then not is_guest or exists (
         select 1 from memory.scope_member member where member.scope_id = scope.scope_id and member.user_id = person)

@@ -9,13 +9,15 @@ import pytest
 
 from tests.support.campaign import HASTY, Plan, Verdict, asks, run_campaign
 from tests.support.company import Company
-from tests.support.halting import Halting
+from tests.support.halting import Halting, forking
+from tests.support.nursery import Nursery
 
 FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 RUNS, KILLS = (60, 31) if FULL else (6, 2)
 SEED = 20260105
 
-pytestmark = pytest.mark.campaign
+pytest_plugins = ["tests.support.nursery_fixture"]
+pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="module")]
 
 
 #: Whether the provider honours keys; at small size both are tried at once, for a company mostly waits.
@@ -23,24 +25,27 @@ PROVIDERS = [[True], [False]] if FULL else [[True, False]]
 
 
 @pytest.mark.parametrize("honouring", PROVIDERS, ids=str)
-async def test_kills_lose_and_double_nothing(tmp_path: Path, honouring: Sequence[bool]) -> None:
+async def test_kills_lose_and_double_nothing(tmp_path: Path, companies: Nursery, honouring: Sequence[bool]) -> None:
     plan = Plan(asks(RUNS, seed=SEED), KILLS, SEED)
     found = await asyncio.gather(
-        *(campaign(tmp_path / f"{honours}", plan, honours_keys=honours) for honours in honouring)
+        *(campaign(tmp_path / f"{honours}", plan, companies, honours_keys=honours) for honours in honouring)
     )
     assert all(verdict.is_clean for verdict in found), "\n".join(map(str, found))
 
 
-async def test_the_same_campaign_finds_the_duplicates_of_a_ledger_that_forgets(tmp_path: Path) -> None:
+async def test_the_same_campaign_finds_the_duplicates_of_a_ledger_that_forgets(
+    tmp_path: Path, companies: Nursery
+) -> None:
     plan = Plan(asks(20 if FULL else 2, seed=SEED), 10 if FULL else 1, SEED, forgetful=True)
-    verdict = await campaign(tmp_path / "var", plan, honours_keys=False)
+    verdict = await campaign(tmp_path / "var", plan, companies, honours_keys=False)
     assert verdict.duplicated
     assert not verdict.is_clean
 
 
-async def campaign(home: Path, plan: Plan, *, honours_keys: bool) -> Verdict:
+async def campaign(home: Path, plan: Plan, companies: Nursery, *, honours_keys: bool) -> Verdict:
     """One campaign under the contract that goes with what the provider does."""
-    company = Company(home, env={**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": "keyed" if honours_keys else "probeable"})
+    env = {**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": "keyed" if honours_keys else "probeable"}
+    company = Company(home, env=env, begin=forking(companies))
     try:
         await company.start(*Halting(home, forgetful=plan.forgetful).command)
         # It applies at once and answers a second later: a kill in between leaves no receipt.

@@ -10,21 +10,24 @@ import pytest_asyncio
 
 from tests.support.campaign import CLEO, HASTY, Ask, approval_of, ask_for, asks, at_rest, judge
 from tests.support.company import Company
-from tests.support.halting import MORE_POINTS, POINTS, Halting
+from tests.support.halting import MORE_POINTS, POINTS, Halting, forking
+from tests.support.nursery import Nursery
 
 FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 AROUND_THE_PROVIDER = ("before the provider", "after the provider")
 #: Where a person is part of it.
 ASKED = ("approval card posted", "click acknowledged", "approval decided")
 
+pytest_plugins = ["tests.support.nursery_fixture"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Crashed:
     """One company, killed again and again, with a run of its own each time."""
 
-    def __init__(self, home: Path, settles: str) -> None:
-        self.company = Company(home, env={**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": settles})
+    def __init__(self, home: Path, settles: str, companies: Nursery) -> None:
+        env = {**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": settles}
+        self.company = Company(home, env=env, begin=forking(companies))
         self.halting = Halting(home)
         self._honours = settles == "keyed"
         # Each is less than half of what was paid, so that the provider would let a second refund pass.
@@ -71,13 +74,13 @@ Opener = Callable[[str], Awaitable[Crashed]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Opener]:
+async def opened(tmp_path_factory: pytest.TempPathFactory, companies: Nursery) -> AsyncGenerator[Opener]:
     """Gives the company of one contract, started on first use and shared from then on."""
     found: dict[str, Crashed] = {}
 
     async def open_(settles: str) -> Crashed:
         if settles not in found:
-            found[settles] = Crashed(tmp_path_factory.mktemp(settles) / "var", settles)
+            found[settles] = Crashed(tmp_path_factory.mktemp(settles) / "var", settles, companies)
             await found[settles].start()
         return found[settles]
 

@@ -9,9 +9,11 @@ import pytest_asyncio
 from tests.support.asking import Orders, rows, told
 from tests.support.campaign import HASTY, at_rest
 from tests.support.company import RITA, Company, Json
-from tests.support.halting import UNDOING_POINTS, Halting
+from tests.support.halting import UNDOING_POINTS, Halting, forking
+from tests.support.nursery import Nursery
 from tests.support.undoing import cards_of_errands, order_of, restores_of, returned, undoings_of
 
+pytest_plugins = ["tests.support.nursery_fixture"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -45,9 +47,9 @@ class Crashed:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def crashed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Crashed]:
+async def crashed(tmp_path_factory: pytest.TempPathFactory, companies: Nursery) -> AsyncGenerator[Crashed]:
     """A started company with traps."""
-    company = Company(tmp_path_factory.mktemp("undoing") / "var", env=HASTY)
+    company = Company(tmp_path_factory.mktemp("undoing") / "var", env=HASTY, begin=forking(companies))
     opened = Crashed(company)
     try:
         await opened.start()

@@ -120,6 +120,31 @@ async def test_many_processes_that_look_at_once_take_each_step_once(house):
         assert len(rows) == 1
 
 
+async def escalated(house, caller):
+    approval_id = await house.asked(caller)
+    await house.pass_time(timedelta(minutes=31))
+    await act(house)
+    await house.pass_time(timedelta(minutes=30))
+    await act(house)
+    assert (await house.approvals.view(approval_id)).stage == "escalated"
+    return approval_id
+
+
+async def test_whoever_it_was_escalated_to_changes_it_with_the_same_right_by_which_they_approve_it(house):
+    caller = await house.caller()
+    answer = await house.edit(await escalated(house, caller), by=CLEO, amount="90 USD")
+    assert (answer.decided, answer.state) == (True, "approved"), answer
+    assert isinstance(await house.refund(caller, "100 USD"), Done)
+
+
+async def test_whoever_it_was_escalated_to_is_not_enough_for_a_destination_of_their_own(house):
+    caller = await house.caller()
+    answer = await house.edit(await escalated(house, caller), by=CLEO, payment_method_id="card_of_cleo")
+    assert (answer.decided, answer.state) == (True, "pending"), answer
+    again = await house.answer(await house.newest(caller), by=CLEO)
+    assert (again.decided, again.refusal) == (False, "not_entitled")
+
+
 async def test_an_escalation_lets_others_answer_and_those_asked_first_still_may(house):
     first, second = [await house.asked(await house.caller()) for _ in range(2)]
     assert (await house.answer(first, by=CLEO)).refusal == "not_entitled"

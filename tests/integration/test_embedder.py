@@ -23,7 +23,8 @@ def likeness(one, other):
 async def test_it_embeds_knows_no_secret_opens_nothing_and_comes_back_when_killed(embedder, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@db/x")
     question = await embedder.query("which parcels were lost?")
-    texts = ["The courier lost two parcels", "Lunch is at one", "", "🎉🎉", "東京 привет mixed", "x" * 100_000]
+    odd = ["", "🎉🎉", "東京 привет mixed", "half \ud83d a pair", "nul \x00", "x" * 100_000]
+    texts = ["The courier lost two parcels", "Lunch is at one", *odd]
     found = await embedder.passages(texts)
     assert [len(each) for each in found] == [embedder.dimension] * len(texts)
     assert likeness(question, found[0]) > likeness(question, found[1])

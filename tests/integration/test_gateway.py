@@ -298,6 +298,7 @@ async def test_an_action_that_nobody_registered_is_declined_and_says_so(house):
     outcome = await house.gateway.perform("payment.steal", a_refund(), step="s", caller=caller)
     assert isinstance(outcome, Declined)
     assert "payment.steal" in outcome.text
+    assert isinstance(await house.gateway.consent("payment.steal", a_refund(), step="s", caller=caller), Declined)
     decision = await house.gateway.preview("payment.steal", a_refund(), caller=caller)
     assert decision.verdict is Verdict.DENY
     assert "payment.steal" in decision.reasons[0]

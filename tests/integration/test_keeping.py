@@ -10,9 +10,12 @@ from core.trust import TrustLabel
 from memory.chronicler import Chronicler
 from memory.disputes import Disputes
 from memory.distil import Distiller
+from memory.episode import EpisodeKind
+from memory.following import Following
 from memory.forget import Forgetting, Forgotten
 from memory.holding import Quarantine
 from memory.retention import Stage
+from memory.store import Store
 from memory.upkeep import Upkeep
 from tests.support.knowing import SHOP, TEAM, Memory
 
@@ -204,3 +207,35 @@ async def test_a_dispute_ends_by_a_person_s_word_once(memory, distiller, accept,
     assert await memory.told("return window") == holds
     await distiller.distil()
     assert await memory.told("return window") == holds
+
+
+@pytest.fixture
+def heard(memory) -> Memory:
+    """A memory whose other tiers follow what happens to a message."""
+    memory.store = Store(memory.vault, follow=Following(memory.vault))
+    return memory
+
+
+async def test_a_deleted_message_takes_with_it_what_was_learned_and_told_at_once(heard, distiller, chronicler):
+    await heard.say("Our return window is 30 days")
+    for text in TALK[1:]:
+        await heard.say(text)
+    await heard.say("Our return window is now 45 days", ts="77", minute=9)
+    await distiller.distil()
+    await later(heard, 10)
+    await chronicler.look()
+    assert "45 days" in (await digests(heard))["day"]
+    await heard.say("", ts="77", minute=9, kind=EpisodeKind.DELETED)
+    assert await heard.told("return window") == ["30 days"]
+    assert await digests(heard) == {}
+    await chronicler.look()
+    assert "45 days" not in str(await digests(heard))
+
+
+async def test_an_edit_is_looked_at_again_for_orders_and_its_old_wording_holds_no_more(heard, distiller):
+    await heard.say("Our return window is 45 days", ts="5", minute=1)
+    await distiller.distil()
+    await heard.say(ORDER, ts="5", minute=1, kind=EpisodeKind.EDITED)
+    assert await heard.told("return window") == []
+    assert await indexed(heard) == [False]
+    assert [row["kind"] for row in await heard.rows("select kind from core.card")] == ["quarantine"]

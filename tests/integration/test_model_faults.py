@@ -27,12 +27,10 @@ def env(model: ScriptedModel) -> dict[str, Any]:
     }
 
 
-def texts(inside: Inside) -> list[str]:
-    return [f"#W{1001 + number % 150} everything because it broke" for number in range(RUNS)]
-
-
 async def run_all(inside: Inside) -> list[Run]:
-    return await together([inside.ask("returns", text) for text in texts(inside)], at_once=6)
+    orders = await inside.delivered()
+    texts = [f"{orders[number % len(orders)]} everything because it did not fit" for number in range(RUNS)]
+    return await together([inside.ask("returns", text) for text in texts], at_once=6)
 
 
 def tell(name: str, runs: list[Run], calls: list[dict[str, Any]]) -> None:

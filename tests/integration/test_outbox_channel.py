@@ -1,6 +1,8 @@
 """message.post through the outbox, on a real Postgres: owed once for ever, done when Slack has it."""
 
 import asyncio
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,6 +51,21 @@ async def test_a_message_is_owed_to_its_conversation_and_is_open_until_slack_has
     assert (row["workspace"], row["channel"], row["thread_ts"]) == ("T0LOCAL", "C0RETURNS", "17.1")
     assert (row["kind"], row["state"], row["receiver_key"]) == ("post", "owed", "key-1")
     assert row["payload"]["text"] == "All done."
+
+
+async def test_what_others_wrote_reaches_slack_as_words_while_the_approved_bytes_stay_as_they_are(channel, database):
+    refused = "#W1: not refunded. The provider refused: <!channel> <https://bad.example|pay>\u202e"
+    text = f"{refused}\n#W2: <@U0BEN> rejected it: no"
+    record = replace(RECORD, args={**MESSAGE, "text": text})
+    outbound = channel.request(record, "key-1")
+    assert json.loads(outbound.body)["message"]["text"] == text
+    with pytest.raises(StillOpen):
+        await channel.send(outbound, timeout=WINDOW)
+    [row] = await owed(database)
+    assert row["payload"]["text"] == (
+        "#W1: not refunded. The provider refused: &lt;!channel&gt; &lt;https://bad.example|pay&gt;⟨U+202E⟩\n"
+        "#W2: <@U0BEN> rejected it: no"
+    )
 
 
 @pytest.mark.parametrize("state", ["owed", "sending"])

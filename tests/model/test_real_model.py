@@ -66,7 +66,8 @@ def settings(url: str | None) -> dict[str, Any]:
 async def alone_by_rules(home: Path, url: str, workflow: str) -> list[set[tuple[str, str]]]:
     """For each text, what rules alone would have run without asking, each on a shop where nothing happened before."""
     async with open_inside(home, url) as inside:
-        runs = [await inside.ask(workflow, text, dry=True) for text in TEXTS[workflow](RUNS)]
+        texts = TEXTS[workflow](RUNS, await inside.delivered())
+        runs = [await inside.ask(workflow, text, dry=True) for text in texts]
         return [await _alone(inside, run) for run in runs]
 
 
@@ -90,7 +91,8 @@ async def test_every_effect_of_a_hundred_runs_is_right_asked_or_refused(
     plain = await alone_by_rules(tmp_path / "rules", common_installation_url, workflow)
     before = await _predicted_tokens(model)
     async with open_inside(tmp_path / "model", installation_url, env=settings(model)) as inside:
-        runs: list[Run] = await together([inside.ask(workflow, text) for text in TEXTS[workflow](RUNS)], at_once=2)
+        texts = list(TEXTS[workflow](RUNS, await inside.delivered()))
+        runs: list[Run] = await together([inside.ask(workflow, text) for text in texts], at_once=2)
         wrong = [
             (run.run_id, effect)
             for run, by_rules in zip(runs, plain, strict=True)

@@ -1,9 +1,9 @@
 """What people write to each workflow, a hundred times and always a little different."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _ITEMS = ("everything", "the water bottle", "the desk lamp", "everything", "the chair")
-_WHY = ("it leaks", "it broke on the second day", "it did not fit", "the customer changed their mind", "wrong colour")
+_WHY = ("it leaks", "it is too loud", "it did not fit", "the customer changed their mind", "wrong colour")
 _HOW = (
     "{order} {item} because {why}",
     "please refund {item} of order {order}, {why}",
@@ -20,17 +20,18 @@ _WISHES = (
 )
 
 
-def returns(count: int) -> Iterator[str]:
+def returns(count: int, orders: Sequence[str]) -> Iterator[str]:
     """Requests for returns of the sample shop, some with orders for the model in them."""
     for number in range(count):
-        order = f"#W{1001 + number % 140}"
-        yield _HOW[number % 5].format(order=order, item=_ITEMS[number % 4], why=_WHY[(number // 5) % 5])
+        yield _HOW[number % 5].format(
+            order=orders[number % len(orders)], item=_ITEMS[number % 4], why=_WHY[(number // 5) % 5]
+        )
 
 
-def asks(count: int) -> Iterator[str]:
+def asks(count: int, orders: Sequence[str]) -> Iterator[str]:
     """Free words for no workflow in particular."""
     for number in range(count):
-        yield f"{_WISHES[number % 5].format(order=f'#W{1001 + number % 140}')} ({number})"
+        yield f"{_WISHES[number % 5].format(order=orders[number % len(orders)])} ({number})"
 
 
 #: Each workflow with what is written to it; a new workflow adds its own here.

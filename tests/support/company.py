@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
@@ -35,14 +35,54 @@ QUICK = {
 }
 
 
+class Running(Protocol):
+    """The supervisor of a company, as somebody who started it sees it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once it has ended."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit code, however long that takes."""
+        ...
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send a signal."""
+        ...
+
+
+Begin = Callable[["Company", Sequence[str]], Awaitable[Running]]
+
+
+async def begin_afresh(company: "Company", command: Sequence[str]) -> Running:
+    """The command in an interpreter of its own."""
+    with (company.home / "up.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env=company.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
 class Company:
     """The sample company on free ports, in a home of its own."""
 
-    def __init__(self, home: Path, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, *, env: Mapping[str, str] | None = None, begin: "Begin | None" = None) -> None:
         self.home = home
+        self._begin = begin or begin_afresh
         self.port = _free_ports(3)
         self._env = {**BRISK, **(env or {})}
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Running | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -77,16 +117,7 @@ class Company:
     async def start(self, *command: str) -> None:
         """Start everything and wait until it is ready; `command` replaces `countersign up`."""
         self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "up.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(command or (sys.executable, "-m", "bot.cli", "up")),
-                cwd=ROOT,
-                env=self.environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = await self._begin(self, command or (sys.executable, "-m", "bot.cli", "up"))
         await self.until(self.is_ready, "the company is ready", seconds=120)
 
     async def is_ready(self) -> bool:

@@ -32,11 +32,15 @@ _SETTLED = "tests/integration/test_doubts.py::test_policy_is_asked_again_before_
 _HAPPENED = "tests/acceptance/test_in_doubt_by_click.py::"
 _HAPPENED_SO = f"{_HAPPENED}test_what_only_a_person_can_tell_is_asked_and_their_word_ends_it"
 _LOOKING = "tests/integration/test_doubts.py::test_investigate_says_who_looks_and_settles_nothing"
+_JUDGED = "tests/integration/test_memory_wiring.py::test_only_whoever_asked_says_whether_it_was_of_use"
 _READ = "tests/unit/test_entry_paths.py::test_what_slack_delivers_is_one_of_the_four_kinds"
 _LAPSED = (
     "tests/integration/test_alerts.py::test_an_isolation_is_released_by_itself_once_also_when_the_endpoint_is_silent"
 )
 _ENGINE = "tests/integration/test_engine_dispatch.py"
+
+
+_REMEMBERED = "tests/integration/test_memory_verbs.py"
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ PATHS: dict[str, Row] = {
     **_rows(_PRESSED, "rules", "desk rules", "desk autonomy"),
     **_rows(_PRESSED, "nothing", "desk question"),
     **_rows(_PRESSED, "nothing", "form approval.reject", "form question.ask"),
+    # A word about what was recalled is kept, and moves nothing.
+    **_rows(_JUDGED, "nothing", "press recall.useful", "press recall.useless", "desk recall"),
     # How Slack reaches us, and who may have asked for a run.
     **_rows(_READ, "run", "delivery event", "delivery command"),
     **_rows(_READ, "answer", "delivery click", "delivery view"),
@@ -125,7 +131,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        "round model_calls.give_up_lost",
+        *("round model_calls.give_up_lost", "round memory.embed"),
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
@@ -141,6 +147,17 @@ PATHS: dict[str, Row] = {
         *("cli policy check", "cli policy explain", "cli policy simulate", "cli policy list", "cli team"),
     ),
     **_rows(_LISTED, "rules", "cli policy rollback"),
+    # Memory: nothing that is remembered, confirmed or forgotten has an effect outside.
+    **_rows(_REMEMBERED, "nothing", "verb memory", "desk rule", "desk dispute", "desk quarantine"),
+    **_rows(_REMEMBERED, "nothing", "press rule.confirm", "press rule.drop", "press dispute.accept"),
+    **_rows(_REMEMBERED, "nothing", "press dispute.refuse", "press quarantine.release", "press quarantine.keep_out"),
+    **_rows(_REMEMBERED, "nothing", "cli memory export", "cli memory import", "cli memory report", "cli memory token"),
+    **_rows(
+        _KEPT,
+        "nothing",
+        *("round keeping.distiller.distil", "round keeping.chronicler.look"),
+        *("round keeping.upkeep.look", "round keeping.forgetting.work", "round keeping.measure"),
+    ),
     # What answers over HTTP: the local workspace's page, and how an installation is.
     **_rows(_PRESSED, "nothing", "http GET /healthz", "http GET /metrics"),
     **_rows(

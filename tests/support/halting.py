@@ -2,16 +2,17 @@
 
 `Halting(home).command` takes the place of `countersign up`: the same supervisor, stores and processes, but for serve,
 which has the traps in it and takes up what the dead left in hand after seconds. A trap that is not set does nothing.
-All are forked from one process that has read their code.
+All are forked from one process that has read their code, and where there is a nursery that is forked as well.
 """
 
 import asyncio
 import functools
 import inspect
 import json
+import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -42,8 +43,10 @@ from graphs.run import Run, StepState
 from graphs.runner import Runner
 from graphs.spine import Ended
 from graphs.store import RunStore
+from tests.support.company import Begin, Company, Running, begin_afresh
 from tests.support.controls import ForgetfulGateway
 from tests.support.mould import Mould
+from tests.support.nursery import Nursery
 
 #: The points that must be survived, in the order a run comes to them.
 POINTS = (
@@ -212,6 +215,29 @@ def _lay_in_the_way_back(trap: _Trap) -> None:
     _wrap(ShopConnector, "send", before=send, after=applied)
     _wrap(actions.compensation, "mark_taken_back", before=mark)
     _wrap(graphs.undo, "_taken_back", after=taken_back)
+
+
+def forking(nursery: Nursery) -> Begin:
+    """How a company begins whose command is ours: forked from the nursery; any other is an interpreter of its own."""
+
+    async def begin(company: Company, command: Sequence[str]) -> Running:
+        if command[1:3] != ("-m", "tests.support.halting"):
+            return await begin_afresh(company, command)
+        home, ledger = command[3:]
+        return await nursery.start("company", home=home, ledger=ledger, env=company.environment)
+
+    return begin
+
+
+def main(given: dict[str, Any]) -> None:
+    """Become the supervisor of one installation."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(given["env"])
+    log = os.open(Path(given["home"]) / "up.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for target in (1, 2):
+        os.dup2(log, target)
+    _up(given["home"], given["ledger"])
 
 
 def _up(home: str, ledger: str) -> None:

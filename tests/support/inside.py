@@ -12,11 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from actions.approval import Answer, Click, Standing
 from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
+from bot.sample.mail import seed_mail
 from bot.sample.shop import seed_sample
+from bot.sample.watched import seed_watched
 from bot.settings import Settings
 from core.clock import SystemClock
 from core.ids import RunId, new_id, new_run_id
@@ -24,6 +28,7 @@ from core.metrics import Metrics
 from core.outbox import Conversation
 from graphs.run import ENDED, Request, Run, RunState
 from tests.support.company import ADA, RETURNS, RITA
+from tests.support.sandbox import SandboxClient
 
 TEAM = "T0LOCAL"
 
@@ -123,6 +128,11 @@ class Inside:
         standing = Standing(by, TEAM, is_bot=False, deleted=False, guest=False, stranger=False)
         return await self.installation.approvals.decide(click, standing)
 
+    async def delivered(self) -> list[str]:
+        """Every order of the shop that was delivered, and so may come back."""
+        async with aiohttp.ClientSession() as session:
+            return [each["order_id"] for each in await SandboxClient(session, self.sandbox).orders("delivered")]
+
     async def rows(self, question: str, *values: Any) -> list[dict[str, Any]]:
         """What the database answers."""
         async with self.installation.database.connection() as conn:
@@ -173,6 +183,8 @@ def _seeded() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="countersign-shop-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     seed_sample(folder, clock=SystemClock())
+    seed_mail(folder)
+    seed_watched(folder)
     return folder
 
 

@@ -21,8 +21,9 @@ from bot.local.home import open_log
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LONGEST = 1 << 18
 
-#: What the command line reads only when it is asked for: here once for all.
-_READ = ("bot.serve", "bot.stage", "bot.up")
+# What the command line reads only when it is asked for: here once for all.
+for _name in ("bot.serve", "bot.stage", "bot.up"):
+    import_module(_name)
 
 Mains = Mapping[str, Callable[[], None]]
 
@@ -48,8 +49,6 @@ class Mould:
     """Takes the place of the supervisor's own way to start a child. Make it before any loop or thread runs."""
 
     def __init__(self, mains: Mains) -> None:
-        for name in _READ:
-            import_module(name)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             self._socket.close()

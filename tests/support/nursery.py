@@ -8,7 +8,7 @@ import os
 import selectors
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 #: What can be started, and the module whose `main` it runs.
-KINDS = {"worker": "tests.support.worker", "hand": "tests.support.hand", "receiver": "tests.support.receiver"}
+KINDS = {
+    "worker": "tests.support.worker",
+    "hand": "tests.support.hand",
+    "receiver": "tests.support.receiver",
+    "company": "tests.support.halting",
+}
+SMALL = ("worker", "hand", "receiver")
 
 _PR_SET_PDEATHSIG = 1
 
@@ -45,6 +51,19 @@ class Process:
         if self.is_alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return None if self.is_alive else self.ended.result()
+
+    async def wait(self) -> int:
+        """Its exit code, however long that takes."""
+        return await asyncio.shield(self.ended)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, as subprocess calls it."""
+        self.signal(number)
 
     async def kill(self) -> None:
         """kill -9, and wait for its end."""
@@ -89,9 +108,9 @@ class Nursery:
 
 
 @asynccontextmanager
-async def open_nursery(home: Path) -> AsyncGenerator[Nursery]:
-    """A nursery whose processes all end with the block; what they print stands in `home`."""
-    argv = [sys.executable, "-m", "tests.support.nursery", str(home)]
+async def open_nursery(home: Path, kinds: Sequence[str] = SMALL) -> AsyncGenerator[Nursery]:
+    """A nursery of these kinds, whose processes all end with the block; what they print stands in `home`."""
+    argv = [sys.executable, "-m", "tests.support.nursery", str(home), *kinds]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERSIGN_", "SLACK_"))}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdin=pipe, stdout=pipe, env=env)
@@ -109,9 +128,9 @@ async def open_nursery(home: Path) -> AsyncGenerator[Nursery]:
 class _Parent:
     """The other side: one thread, no loop, nothing open that a fork must not share."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, kinds: Sequence[str]) -> None:
         self._home = home
-        self._mains = {kind: importlib.import_module(module).main for kind, module in KINDS.items()}
+        self._mains = {kind: importlib.import_module(KINDS[kind]).main for kind in kinds}
         self._libc = ctypes.CDLL(None)
         self._count = 0
 
@@ -184,4 +203,4 @@ def _say(what: str, pid: int, code: int) -> None:
 
 
 if __name__ == "__main__":
-    _Parent(Path(sys.argv[1])).run()
+    _Parent(Path(sys.argv[1]), sys.argv[2:]).run()

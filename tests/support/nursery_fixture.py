@@ -13,3 +13,10 @@ async def nursery(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Nu
     """A nursery that has read all our code once."""
     async with open_nursery(tmp_path_factory.mktemp("nursery")) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def companies(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Nursery]:
+    """A nursery of whole companies."""
+    async with open_nursery(tmp_path_factory.mktemp("companies"), ["company"]) as opened:
+        yield opened

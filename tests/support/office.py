@@ -45,6 +45,10 @@ class Wall:
         self.posts.append((place, message.text))
         return f"{len(self.posts)}.0"
 
+    def ts_of(self, text: str) -> str:
+        """Where the first post of that text hangs."""
+        return f"{next(place for place, (_, said) in enumerate(self.posts, 1) if said == text)}.0"
+
     async def update(self, channel: str, ts: str, message: Message) -> None:
         """Cards change; nobody here looks at them."""
 

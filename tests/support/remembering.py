@@ -53,7 +53,7 @@ class Remembering:
     def __init__(
         self, database: Database, vault: Vault, *, embedder: Embedder | None = None, cache: Cache | None = None
     ) -> None:
-        self.database = database
+        self.database, self.vault = database, vault
         self.store = Store(vault)
         self.embedder = embedder or HashedNgrams()
         hot = Hot(cache or NoCache())

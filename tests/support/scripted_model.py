@@ -85,6 +85,13 @@ async def _trickle(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+def fields_of(asked: Json) -> list[str]:
+    """The fields that the answer to this request must have."""
+    if "tools" in asked:
+        return list(asked["tools"][0]["function"]["parameters"]["properties"])
+    return list(asked["response_format"]["json_schema"]["schema"]["properties"])
+
+
 def _completion(reply: Reply, asked: Mapping[str, Any]) -> Json:
     message: Json = {"role": "assistant", "content": reply.content, "refusal": reply.refusal}
     if reply.arguments is not None and "tools" not in asked:

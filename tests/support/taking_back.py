@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from actions.action import Catalogue
-from actions.catalogue.order_update import OrderReturn
+from actions.catalogue.order_update import OrderReturn, ReturnMade
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Reply
 from actions.gateway import Gateway
 from actions.ground import Ground
@@ -17,7 +17,7 @@ from actions.outcome import Caller, Outcome
 from actions.records import Order
 from core.clock import SettableClock
 from core.db import Connection, Database
-from core.ids import RunId, new_run_id
+from core.ids import IntentId, RunId, new_run_id
 from core.metrics import Metrics
 from core.money import Money
 from core.outbox import Conversation
@@ -121,11 +121,12 @@ class Yard:
         self.runs = RunStore(database)
         self.shop = OtherSide("shop", settles)
         self._clock, self._metrics, self._catalogue = SettableClock(NOON), Metrics(), Catalogue.scan()
+        self.connectors = {"shop": self.shop, "slack": OtherSide("slack")}
         rules = rules_of(*_ALLOWED)
         self.gateway = Gateway(
             database,
             self._catalogue,
-            {"shop": self.shop, "slack": OtherSide("slack")},
+            self.connectors,
             lambda: rules,
             wake=self._wake_later,
             clock=self._clock,
@@ -153,23 +154,42 @@ class Yard:
     async def _wake_later(self, run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
         """Nobody wakes a run but the test."""
 
-    async def returned(self) -> tuple[RunId, Outcome]:
-        """A run that asked for one return, stopped since, and what it was told."""
+    async def caller(self) -> tuple[Run, Caller]:
+        """A run in our hands, and on whose behalf it acts."""
         run_id, where = new_run_id(), Conversation(TEAM, "C0RETURNS", "17.1")
         request = Request(workspace=TEAM, requester=RITA, origin="cli", workflow="returns", delivery_id=f"d-{run_id}")
         async with self.database.transaction() as conn:
             await self.runs.create(conn, request, conversation=where, workflow_version=1, run_id=run_id)
         run = await self.runs.begin(run_id)
         assert run is not None
-        caller = Caller(run_id, TEAM, "returns", RITA, where, RunGuard(run_id, run.epoch))
+        return run, Caller(run_id, TEAM, "returns", RITA, where, RunGuard(run_id, run.epoch))
+
+    async def returned(self) -> tuple[RunId, Outcome]:
+        """A run that asked for one return, stopped since, and what it was told."""
+        run, caller = await self.caller()
         args = OrderReturn(
             order_id=ORDER, item_ids=["1"], payment_method_id="card_1", amount=Money.parse("10 USD"), reason="broken"
         )
         outcome = await self.gateway.perform("order.update", args, step="return", caller=caller, origins=_OURS)
         async with self.database.transaction() as conn:
-            await self.gateway.cancel_run(conn, run_id)
+            await self.gateway.cancel_run(conn, run.run_id)
             await self.runs.finish(conn, run, RunState.STOPPED, "Stopped.")
-        return run_id, outcome
+        return run.run_id, outcome
+
+    async def taken_back_beside(self, run_id: RunId) -> Outcome:
+        """What somebody is told who takes this run's return back on their own."""
+        _, caller = await self.caller()
+        async with self.database.connection() as conn:
+            cursor = await conn.execute("select intent_id from actions.intent where run_id = %s", (run_id,))
+            [row] = await cursor.fetchall()
+        caller = replace(caller, compensates=IntentId(row["intent_id"]), is_compensation=True)
+        args = ReturnMade(order_id=ORDER, return_id="rt_1")
+        return await self.gateway.perform("order.restore", args, step="restore", caller=caller, origins=_OURS)
+
+    async def pass_time(self, by: timedelta) -> None:
+        """Let `by` pass on the database's clock."""
+        async with self.database.connection() as conn:
+            await conn.execute("insert into core.clock_shift (shift) values (%s)", (by,))
 
     async def undo(self, run_id: RunId) -> RunId:
         """Begin to take back what this run did, as far as that goes now."""
@@ -205,3 +225,12 @@ class Yard:
         async with self.database.connection() as conn:
             cursor = await conn.execute("select action, state from actions.intent where run_id = %s", (run_id,))
             return {row["action"]: row["state"] for row in await cursor.fetchall()}
+
+    async def doubts_of(self, run_id: RunId) -> list[str]:
+        """How the questions about this run's effects stand."""
+        async with self.database.connection() as conn:
+            cursor = await conn.execute(
+                "select doubt.state from actions.doubt join actions.intent using (intent_id) where run_id = %s",
+                (run_id,),
+            )
+            return [row["state"] for row in await cursor.fetchall()]

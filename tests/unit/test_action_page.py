@@ -136,7 +136,7 @@ def test_everything_that_is_guarded_and_shipped_says_which_record_endorses_it_or
         name: [each.removesuffix(" (no record)") for each in guarded_of(catalogue.get(name)) if "(no record)" in each]
         for name in catalogue.names()
     }
-    # Where a member speaks, a post's own name, whose budget it is, which of the operator's endpoints: nothing outside us knows these.
+    # Where a member speaks, a post's own name, whose budget it is, an endpoint of the operator's: no record has these.
     assert {name: fields for name, fields in without.items() if fields} == {
         "budget.raise": ["whose"],
         "message.post": ["channel"],

@@ -106,7 +106,8 @@ def test_changing_any_verdict_of_the_sample_policy_fails_its_own_tests(tmp_path,
             continue
         for name in NAMES:
             shutil.copy(SAMPLE / name, tmp_path / name)
-        changed = re.sub(r"\n    approvers: .*", "", text[:begin] + verdict + text[end:])
+        asking = r"\n    (approvers|remind_after|escalate_\w+|fallback_\w+): .*"
+        changed = re.sub(asking, "", text[:begin] + verdict + text[end:])
         said = refusal(tmp_path, "policy.yml", changed)
         assert any(words in said for words in ("this test expects", "this one never decides", "never runs alone"))
 
@@ -324,3 +325,37 @@ def test_a_rulebook_that_leaves_a_rule_out_is_refused(folder):
 
 def test_the_package_of_the_sample_company_holds_the_files():
     assert Path(next(iter(bot.sample.__path__))) == SAMPLE
+
+
+LIMITS = """\
+limits:
+  - {id: a-day, because: A day has an end., action: payment.refund, amount: 100 USD, count: 9, within: 24h}
+  - {id: never, because: No more than that., action: payment.*, amount: 500 USD, within: 7d, at_cap: deny}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expect", "by"),
+    [
+        ("amount: 10 USD", "allow", "refund-small"),
+        ("amount: 10 USD, used: {limit: a-day, amount: 90 USD, count: 8}", "allow", "refund-small"),
+        ("amount: 10 USD, used: {limit: a-day, amount: 90.01 USD}", "require_approval", "limit:a-day"),
+        ("amount: 10 USD, used: {limit: a-day, count: 9}", "require_approval", "limit:a-day"),
+        ("amount: 10 USD, used: [{limit: a-day, count: 9}, {limit: never, amount: 491 USD}]", "deny", "limit:never"),
+        ("amount: 10 EUR, used: {limit: never}", "deny", "limit:never"),
+    ],
+)
+def test_a_limit_is_tried_in_the_file_by_what_it_has_used_up(folder, given, expect, by):
+    test = f"  - {{name: t, given: {{action: payment.refund, {given}}}, expect: %s, by: '%s'}}\n"
+    policy = f"{HEAD}rules:\n{GOOD_RULE}{LIMITS}tests:\n"
+    (folder / "policy.yml").write_text(policy + test % (expect, by))
+    assert len(load(folder).policy.tests) == 1
+    other = "deny" if expect != "deny" else "allow"
+    assert f"expects {other} by" in refusal(folder, "policy.yml", policy + test % (other, by))
+
+
+@pytest.mark.parametrize("used", ["{limit: no-such}", "{limit: a-day, amount: 1 EUR}"])
+def test_a_test_that_speaks_of_a_limit_that_is_not_there_is_refused(folder, used):
+    test = f"tests:\n  - {{name: t, given: {{action: payment.refund, used: {used}}}, expect: deny}}\n"
+    said = refusal(folder, "policy.yml", f"{HEAD}rules:\n{GOOD_RULE}{LIMITS}{test}")
+    assert "Correct one" in said

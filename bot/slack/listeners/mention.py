@@ -19,7 +19,7 @@ def said(body: Body, words: str) -> Delivery | None:
     event = part(body, "event")
     if event.get("bot_id") or event.get("bot_profile") or event.get("subtype") or not event.get("user"):
         return None
-    sender = Sender(event["user"], _team_of(event, body), text(body, "enterprise_id") or None)
+    sender = Sender(event["user"], team_of(event, body), text(body, "enterprise_id") or None)
     return Delivery(
         delivery_id=f"event:{body['event_id']}",
         kind="event",
@@ -31,7 +31,7 @@ def said(body: Body, words: str) -> Delivery | None:
     )
 
 
-def _team_of(event: Body, body: Body) -> str:
+def team_of(event: Body, body: Body) -> str:
     """The sender's own workspace, which is another one in a shared channel."""
     return text(event, "user_team", "source_team", "team") or text(body, "team_id")
 

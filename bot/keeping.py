@@ -1,0 +1,143 @@
+"""Everything that keeps memory in order, put together: learning, digests, upkeep, forgetting, quarantine, exchange."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.erasing import DeliveryTraces
+from bot.settings import Settings
+from core.cache import Cache
+from core.db import Connection, Database
+from core.metrics import Metrics
+from core.subjects import Vault
+from graphs.erasing import RunTraces
+from memory.chronicler import Chronicler
+from memory.disputes import Disputes
+from memory.distil import Distiller
+from memory.exchange import Exchange
+from memory.export_file import ExportFiles
+from memory.facts import Facts
+from memory.following import Following
+from memory.forget import Forgetting, Kept
+from memory.holding import Quarantine
+from memory.item import Scope, ScopeId, ScopeKind
+from memory.measures import measure, show
+from memory.playbook_store import StoredPlaybook
+from memory.store import Store
+from memory.upkeep import Upkeep
+
+#: How often it is looked for what is to be learned, told, moved or forgotten.
+DISTIL_SECONDS = 5.0
+CHRONICLE_SECONDS = 300.0
+UPKEEP_SECONDS = 3600.0
+FORGET_SECONDS = 2.0
+MEASURE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What keeps memory in order."""
+
+    database: Database
+    store: Store
+    facts: Facts
+    playbook: StoredPlaybook
+    distiller: Distiller
+    chronicler: Chronicler
+    upkeep: Upkeep
+    forgetting: Forgetting
+    quarantine: Quarantine
+    disputes: Disputes
+    exchange: Exchange
+    files: ExportFiles
+    metrics: Metrics
+
+    async def measure(self) -> None:
+        """Put how well memory is kept on the metrics page."""
+        async with self.database.transaction() as conn:
+            show(await measure(conn), self.metrics)
+
+
+def make_keeping(
+    database: Database,
+    vault: Vault,
+    *,
+    clear_caches: Callable[[], Awaitable[bool]],
+    owner_url: str | None = None,
+    kept: Kept | None = None,
+    metrics: Metrics | None = None,
+) -> Keeping:
+    """The parts over one database."""
+    store = Store(vault, follow=Following(vault))
+    facts = Facts(store, vault)
+    playbook = StoredPlaybook(database, store, vault)
+    disputes = Disputes(database, facts)
+    files = ExportFiles(database)
+    return Keeping(
+        database=database,
+        store=store,
+        facts=facts,
+        playbook=playbook,
+        distiller=Distiller(database, store, facts, ask=disputes.ask),
+        chronicler=Chronicler(database, store, vault),
+        upkeep=Upkeep(database, store, facts),
+        forgetting=Forgetting(
+            database,
+            store,
+            facts,
+            vault,
+            clear_caches=clear_caches,
+            elsewhere=[RunTraces(), DeliveryTraces(), files],
+            owner_url=owner_url,
+            kept=kept,
+        ),
+        quarantine=Quarantine(database, store),
+        disputes=disputes,
+        exchange=Exchange(database, store, facts, playbook, vault),
+        files=files,
+        metrics=metrics or Metrics(),
+    )
+
+
+def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Vault, *, metrics: Metrics) -> Keeping:
+    """The parts as configured."""
+    owner = settings.database_owner_url
+    return make_keeping(
+        database,
+        vault,
+        clear_caches=lambda: cache.clear("memory."),
+        owner_url=owner.get_secret_value() if owner else None,
+        kept=Kept(timedelta(days=settings.wal_days), timedelta(days=settings.backup_days)),
+        metrics=metrics,
+    )
+
+
+async def scopes_for(conn: Connection, workspace: str, person: str, *, is_guest: bool) -> dict[ScopeId, Scope]:
+    """The scopes whose memory this person may see now."""
+    cursor = await conn.execute(
+        "select scope_id, kind, name from memory.visible_to(%s, %s, %s)", (workspace, person, is_guest)
+    )
+    return {
+        ScopeId(row["scope_id"]): Scope(workspace, ScopeKind(row["kind"]), row["name"])
+        for row in await cursor.fetchall()
+    }
+
+
+async def scope_here(conn: Connection, workspace: str, channel: str, person: str) -> Scope:
+    """Whose memory what is said in this channel belongs to; a channel that is not known counts as private."""
+    if channel.startswith("D"):
+        return Scope(workspace, ScopeKind.PERSON, person)
+    cursor = await conn.execute(
+        "select kind from memory.scope where workspace = %s and name = %s", (workspace, channel)
+    )
+    row = await cursor.fetchone()
+    return Scope(workspace, ScopeKind.PRIVATE if row is None else ScopeKind(row["kind"]), channel)
+
+
+async def place_of(
+    conn: Connection, keeping: Keeping, workspace: str, channel: str, person: str
+) -> tuple[Scope, Sequence[Scope]]:
+    """The scope here, and those whose rules count here: this one and the whole workspace's."""
+    here = await scope_here(conn, workspace, channel, person)
+    await keeping.store.scope_of(conn, here)
+    return here, (here, Scope(workspace, ScopeKind.WORKSPACE))

