@@ -84,6 +84,18 @@ async def still_permitted(args: PriceChange, ground: Ground) -> str:
     return f"{outside} Nothing was sent." if outside else ""
 
 
+@update_price.preview
+async def what_it_will_cost(args: PriceChange, ground: Ground) -> list[tuple[str, str, str]]:
+    """Which item it is, by its name, and its price before and after."""
+    if not ground.sources.has(PRODUCTS):
+        return []
+    product = await ground.sources.get(PRODUCTS).product(args.item_id)
+    if product is None:
+        return [("item", "the shop sells none of this number", "")]
+    cost = "" if product.cost is None else f" (it costs us {product.cost})"
+    return [(product.name, str(product.price), f"{args.price}{cost}")]
+
+
 @update_price.attested
 def change_found(args: PriceChange, reference: str) -> PriceChanged:
     """What a person's word gives where the shop left no receipt."""
