@@ -131,7 +131,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        *("round model_calls.give_up_lost", "round releasing.look", "round memory.embed"),
+        *("round model_calls.give_up_lost", "round memory.embed"),
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
