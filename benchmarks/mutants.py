@@ -18,16 +18,16 @@ from pathlib import Path
 
 import pytest
 
-POLICY = ("test_policy.py", "test_policy_oracle.py", "test_policy_file.py", "test_conditions.py")
+POLICY = ("test_conditions.py", "test_policy.py", "test_policy_file.py", "test_policy_oracle.py")
 #: Which tests are to notice a fault in which module.
 SUITES: Mapping[str, Sequence[str]] = {
     "policy": POLICY,
     "rule": POLICY,
     "condition": POLICY,
     "window": POLICY,
-    "contradiction": POLICY,
-    "approval": ("test_approval.py",),
-    "chain": ("test_chain.py", "test_approval.py"),
+    "contradiction": ("test_contradictions.py", "test_rule_change.py"),
+    "approval": ("test_approval.py", "test_approval_edges.py"),
+    "chain": ("test_chain.py", "test_approval.py", "test_approval_edges.py"),
     "team": ("test_team.py", "test_chain.py", "test_approval.py"),
     "intent": ("test_intent.py",),
     "limits": ("test_caps.py",),
@@ -117,47 +117,57 @@ def put_in(code: types.CodeType) -> None:
                 found.__code__ = wrong[key]
 
 
-def is_noticed(code: types.CodeType | None, tests: Sequence[str]) -> bool:
-    """True when these tests fail, or never end, in a process with this fault."""
-    sys.stdout.flush()
+class Trial:
+    """Has the collected tests run once without any fault and then once for each, and says who survived."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        self.total = self.left = 0
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of running them once."""
+        for name in self._modules:
+            count, survivors = self._measure(session, name)
+            self.total, self.left = self.total + count, self.left + len(survivors)
+            print(f"{name}: {count - len(survivors)} of {count} killed", *survivors, sep="\n    ", flush=True)
+        killed = self.total - self.left
+        print(f"all: {killed} of {self.total} killed, {100 * killed / max(1, self.total):.1f} %", flush=True)
+        return True
+
+    def _measure(self, session: pytest.Session, name: str) -> tuple[int, list[str]]:
+        path = str(import_module(f"actions.{name}").__file__)
+        items = [item for file in SUITES[name] for item in session.items if item.path.name == file]
+        source = Path(path).read_text()
+        if is_noticed(session, items, compile(source, path, "exec", dont_inherit=True)):
+            raise pytest.UsageError(f"The tests of {name} fail without any fault. Run them first.")
+        mutants = list(mutants_of(source, path))
+        return len(mutants), [said for said, code in mutants if not is_noticed(session, items, code)]
+
+
+def is_noticed(session: pytest.Session, items: Sequence[pytest.Item], code: types.CodeType) -> bool:
+    """True when one of these tests fails, or never ends, in a process with this fault."""
     pid = os.fork()
     if pid == 0:
         signal.alarm(SECONDS)
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        if code is not None:
-            put_in(code)
-        os._exit(_tested(tests))
+        for target in (1, 2):
+            os.dup2(nowhere, target)
+        put_in(code)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                os._exit(1)
+        os._exit(0)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status) != 0
 
 
-def _tested(tests: Sequence[str]) -> int:
-    quiet = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
-    return int(pytest.main([*quiet, *(f"tests/unit/{name}" for name in tests)]))
-
-
-def measure(name: str) -> tuple[int, list[str]]:
-    """How many faults of this module there are, and those that nobody noticed."""
-    module = import_module(f"actions.{name}")
-    path = str(module.__file__)
-    tests = [each for each in SUITES[name] if Path("tests/unit", each).exists()]
-    if is_noticed(None, tests):
-        sys.exit(f"The tests of {name} fail without any fault. Run them first.")
-    mutants = list(mutants_of(Path(path).read_text(), path))
-    return len(mutants), [said for said, code in mutants if not is_noticed(code, tests)]
-
-
 def main() -> None:
     """Measure the named modules, or all."""
-    _tested(sorted({test for tests in SUITES.values() for test in tests if Path("tests/unit", test).exists()}))
-    total, left = 0, 0
-    for name in sys.argv[1:] or SUITES:
-        count, survivors = measure(name)
-        total, left = total + count, left + len(survivors)
-        print(f"{name}: {count - len(survivors)} of {count} killed", *survivors, sep="\n    ", flush=True)
-    print(f"all: {total - left} of {total} killed, {100 * (total - left) / max(1, total):.1f} %")
+    modules = sys.argv[1:] or list(SUITES)
+    tests = sorted({f"tests/unit/{test}" for name in modules for test in SUITES[name]})
+    quiet = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    sys.exit(pytest.main([*quiet, *tests], plugins=[Trial(modules)]))
 
 
 if __name__ == "__main__":

@@ -208,14 +208,14 @@ def headline(case: CaseData) -> str:
     what = {
         By.HOST: f"{case.subject} talks to {_many(case.targets, 'address', 'addresses')}",
         By.SOURCE: f"{case.subject} reaches for {_many(case.targets, 'target')} in {_many(case.signatures, 'way')}",
-        By.SIGNATURE: f"{_many(case.sources, 'address', 'addresses')} {'does' if len(case.sources) == 1 else 'do'} the same to one target ({case.subject})",
-        By.TARGET: f"{_reached(case.sources)} for {case.subject}",
+        By.SIGNATURE: f"{_all(case.sources, 'does', 'do')} the same to one target ({case.subject})",
+        By.TARGET: f"{_all(case.sources, 'reaches', 'reach')} for {case.subject}",
     }[case.by]
     return f"{what}: {case.alerts:,} alerts"
 
 
-def _reached(sources: Mapping[str, int]) -> str:
-    return f"{_many(sources, 'address', 'addresses')} {'reaches' if len(sources) == 1 else 'reach'}"
+def _all(sources: Mapping[str, int], does: str, do: str) -> str:
+    return f"{_many(sources, 'address', 'addresses')} {does if len(sources) == 1 else do}"
 
 
 def _many(names: Mapping[str, int], one: str, several: str = "") -> str:

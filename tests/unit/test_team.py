@@ -86,3 +86,49 @@ def test_a_stranger_is_no_member():
 def test_one_person_alone_may_work_in_solo_mode():
     alone = {"U0ADA": {"name": "Ada", "roles": ["admin", "approver", "requester"], "tier": 3}}
     assert Team.model_validate({"workspace": "T0LOCAL", "solo": True, "people": alone}).solo
+
+
+@pytest.mark.parametrize("others", [["approver"], ["admin"]])
+def test_solo_is_refused_as_soon_as_a_second_person_could_approve(others):
+    people = {
+        "U0ADA": {"name": "Ada", "roles": ["admin"]},
+        "U0BEN": {"name": "Ben", "roles": others, **({"tier": 1} if others == ["approver"] else {})},
+    }
+    with pytest.raises(ValueError, match="Ada and Ben can approve here"):
+        Team.model_validate({"workspace": "T0LOCAL", "solo": True, "people": people})
+    people["U0BEN"] = {"name": "Ben", "roles": ["requester"]}
+    assert Team.model_validate({"workspace": "T0LOCAL", "solo": True, "people": people}).solo
+
+
+def a_teammate(name, *channels, workflows=("returns",)):
+    return {"name": name, "purpose": "p", "workflows": list(workflows), "actions": ["*"], "channels": list(channels)}
+
+
+def team_of(*teammates):
+    return Team.model_validate({**TEAM.model_dump(mode="json"), "teammates": list(teammates)})
+
+
+def test_a_workflow_is_run_by_the_first_teammate_that_has_it_and_works_there():
+    team = team_of(
+        a_teammate("Mail", "C0MAIL", workflows=["triage"]), a_teammate("Rex", "C0RETURNS"), a_teammate("Zed", "C0ZED")
+    )
+    found = {
+        channel: getattr(team.teammate("returns", channel), "name", None)
+        for channel in ("C0RETURNS", "C0ZED", "C0MAIL", "D0RITA")
+    }
+    assert found == {"C0RETURNS": "Rex", "C0ZED": "Zed", "C0MAIL": None, "D0RITA": "Rex"}
+    assert team.teammate("nothing", "C0RETURNS") is None
+    assert team.where("returns") == ["C0RETURNS", "C0ZED"]
+    everywhere = team_of(a_teammate("Rex"))
+    assert everywhere.teammate("returns", "C0ANY") is not None
+
+
+def test_two_teammates_have_two_names():
+    with pytest.raises(ValueError, match="two teammates are called 'Rex'"):
+        team_of(a_teammate("Rex"), a_teammate("Zed"), a_teammate("Rex"))
+    assert len(team_of(a_teammate("Rex"), a_teammate("Zed")).teammates) == 2
+
+
+def test_a_person_is_called_by_name_and_a_stranger_by_id():
+    assert TEAM.name_of("U0BEN") == "Ben"
+    assert TEAM.name_of("U0STRANGER") == "U0STRANGER"
