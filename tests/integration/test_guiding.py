@@ -13,10 +13,12 @@ from bot.demo import DemoVerb, view_of
 from bot.demo_guide import GUIDE
 from bot.demo_store import Demos
 from bot.guiding import Guiding, make_guiding, teaching_of
+from bot.memory_desk import MemoryDesk, MemoryVerb
 from bot.runs import Engine, RunDesk
 from bot.slack.blocks import limits
 from bot.slack.blocks.demo_card import END, NEXT, START, demo_card
 from bot.slack.blocks.lesson_card import RIGHT, WRONG, lesson_card
+from bot.slack.blocks.memory_cards import CONFIRM
 from core.metrics import Metrics
 from graphs.run import Run, RunState
 from tests.support.company import AMIR, BEN, CLEO, GUS, RITA
@@ -83,7 +85,11 @@ async def house(
 
         engine = Engine(installation.runs, installation.dispatcher.wake, installation.workflows)
         runs = RunDesk(engine, office.wall, team, name="countersign", metrics=Metrics())
-        yield House(office, runs, make_guiding(installation, runs, Everybody()))
+        guiding = make_guiding(installation, runs, Everybody())
+        # The doors through which other rules of the playbook are confirmed.
+        verbs = {**guiding.verbs, "memory": MemoryVerb(installation.keeping, team, installation.clock)}
+        desks = {**guiding.desks, "rule": MemoryDesk(installation.keeping, Everybody(), team)}
+        yield House(office, runs, Guiding(verbs, desks))
     postgres_server.drop(name)
 
 
@@ -169,6 +175,8 @@ async def test_a_lesson_counts_once_somebody_entitled_has_seen_it_on_five_past_c
     lesson = said.split("`")[1]
     assert "was taught before" in await house.hear(BEN, f"teach inbox complaint “{NEW}”")
     assert "not shown on past cases yet" in await house.hear(BEN, press=RIGHT, value=lesson)
+    assert "I know no rule" in await house.hear(BEN, f"memory confirm {lesson}")
+    assert "Nothing was changed" in await house.hear(BEN, press=CONFIRM, value=lesson)
 
     await _swept(house, "five")
     assert await house.hear(RITA, f"teach try {lesson}") == ""
