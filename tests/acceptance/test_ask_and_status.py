@@ -147,7 +147,7 @@ async def test_the_demo_starts_its_first_step_at_a_press_and_goes_on(company: Co
     await company.command(RITA, "demo", channel=GENERAL)
     first = await _demo(company, "Demo 1 of 7")
     assert (await company.click(RITA, first, "demo.start"))["ok"]
-    done = await company.run_card(containing="#W1001", channel=GENERAL, state="✅ done")
+    done = await company.run_card(containing="#W1005", channel=GENERAL, state="✅ done")
     assert "returns for" in done["text"]
     assert (await company.click(RITA, first, "demo.next"))["ok"]
     second = await _demo(company, "Demo 2 of 7")
