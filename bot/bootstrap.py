@@ -24,6 +24,7 @@ from actions.policy import Rules
 from actions.questions import Questions
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
+from actions.source import Sources
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, fires_of
@@ -117,6 +118,7 @@ class Installation:
     fires: Fires
     keeping: Keeping
     memory: Memory
+    sources: Sources
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -240,6 +242,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         fires=fires_of(schedules, Starting(runs, dispatcher, workflows, rules, metrics), clock),
         keeping=open_keeping(settings, database, ground.cache, open_vault(settings), ground.reasoner, rules, metrics),
         memory=ground.memory,
+        sources=ground.outside.sources,
     )
 
 

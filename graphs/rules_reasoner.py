@@ -116,6 +116,12 @@ class RulesReasoner:
         return Thought((best[0],), "rules", certain=False, note=f"likeness {best[1]:.2f}")
 
 
+def nearest(text: str, others: Sequence[str]) -> list[int]:
+    """The places of those texts, the one most like `text` first."""
+    ranked = _ranked(text, [(str(place), other) for place, other in enumerate(others)])
+    return [int(place) for place, _ in ranked]
+
+
 def _ranked(text: str, labelled: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
     """Each label with the likeness of its nearest text, nearest first."""
     counted = [_features(known) for _, known in labelled]

@@ -13,7 +13,9 @@ from actions.records import Customer, Order
 from core.text import quoted
 from graphs.context import RunContext
 from graphs.handing_over import Began, Errand
-from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind
+from graphs.lessons import taught
+from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind, telling
+from graphs.past_cases import note_case
 from graphs.plan import NoPlan, Plan, Step
 from graphs.reasoner import Wanted
 from graphs.return_words import ReturnAsk, read_ask
@@ -27,8 +29,6 @@ MOST_LOOKED_AT = 200
 SWEEP = 20
 #: How often one mail is begun anew when people ask for it.
 MOST_TRIES = 5
-#: How much of a mail decides what it is about: what comes after is signatures and quotes.
-_TELLING = 1500
 _PIECES = {"return": "exactly which items", "order": "what you would like to know"}
 
 _STATUS = """Hello $name,
@@ -130,9 +130,10 @@ def _brief(mail: Mail) -> str:
 
 async def _read(context: RunContext, mail: Mail) -> Facts:
     """What the mail is about, which order it names, and whether its sender is the one on that order."""
-    words = f"{mail.subject}\n{mail.text}"[:_TELLING]
-    thought = await context.reasoner.classify(words, EXAMPLES)
+    words, lessons = telling(mail), await taught(context, "inbox")
+    thought = await context.reasoner.classify(lessons.explained(words), lessons.joined(EXAMPLES))
     kind = KINDS.get(thought.value or "", UNKNOWN)
+    await note_case(context, kind.name)
     order: Order | None = None
     customer: Customer | None = None
     if kind.does == "act":
