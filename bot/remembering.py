@@ -22,9 +22,9 @@ from core.subjects import Vault
 from core.trust import TrustLabel
 from graphs.budget import ceilings_of_person
 from graphs.chat import ModelOptions, Price
-from graphs.model_embedder import ModelEmbedder
 from graphs.guarding import AskerBudget
 from graphs.model_calls import Asker, ModelCalls
+from graphs.model_embedder import ModelEmbedder
 from graphs.run import Run
 from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
