@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
+from memory.clauses import first_clause, without_adverbs
 from memory.forms import FORMS, Said
 from memory.gate import MOST_CHARACTERS, is_junk, is_passing
 from memory.when import timed
@@ -94,16 +95,27 @@ _LEAD = re.compile(
 
 
 def _without_lead(sentence: str) -> str:
-    bare = _LEAD.sub("", sentence).strip()
-    return re.sub(r"\s+(?:right )?now$", "", (bare or sentence).rstrip(" .!;"), flags=re.IGNORECASE)
+    return (_LEAD.sub("", sentence).strip() or sentence).rstrip(" .!;")
+
+
+#: Of these the reason is a part.
+_WITH_REASON = frozenset({"decided", "prefers", "avoids"})
 
 
 def _read(sentence: str, author: str) -> Said | None:
+    said = _form_of(first_clause(sentence), author)
+    if said is None or said.relation in _WITH_REASON:
+        said = _form_of(sentence, author)
+    return None if said is None else _settled(said, author)
+
+
+def _form_of(clause: str, author: str) -> Said | None:
+    bare = without_adverbs(clause)
     for pattern, make in FORMS:
-        found = pattern.fullmatch(sentence)
+        found = pattern.fullmatch(bare)
         said = make(found, author) if found else None
         if said is not None:
-            return _settled(said, author)
+            return said
     return None
 
 
@@ -119,6 +131,40 @@ _SECRET = re.compile(
     r"card number|social security|ssn|login)\b",
     re.IGNORECASE,
 )
+#: How long or how old one may be is a rule, and no secret.
+_ABOUT_SECRETS = re.compile(
+    r"(?:password|passphrase|passcode|token|api key|private key|pin|login|secret) "
+    r"(?:length|lifetime|age|validity|expiry|rotation|timeout|limit|period)\b",
+    re.IGNORECASE,
+)
+_MEASURE = re.compile(
+    r"(?:(?:at least|at most|up to|about|every) )?(?:\d[\d.,]*|one|two|three|four|five|six|seven|eight|nine|ten|"
+    r"eleven|twelve)(?: to \d+)? ?(?:characters?|chars|letters|digits|signs|words|seconds?|minutes?|min|hours?|h|days?|"
+    r"weeks?|months?|years?|attempts?|tries)",
+    re.IGNORECASE,
+)
+_OF_WHAT_LASTS = frozenset({"is", "owner", "located in", "prefers", "avoids"})
+_FOR_A_DAY = re.compile(
+    r".*\b(?:today|tonight|this (?:morning|afternoon|evening)|at the moment|just now|for a (?:bit|moment|while))",
+    re.IGNORECASE,
+)
+#: "not" says what it is not; the others begin a state or a place of the moment.
+_NO_VALUE = re.compile(
+    r"(?:not|no|a bit|too|so|very|really|in|on|at|by|behind|ahead|out|off|away)\b"
+    r"|(?:un(?:clear|known|certain|decided)|tbd|tba)$",
+    re.IGNORECASE,
+)
+#: What says itself that it is about a state has one, however soon it is another.
+_STATED = re.compile(
+    r"(?:(?:the|our|my|current|latest) )*(?:status|state|stage|phase) (?:of|for) .+|.+ (?:status|stage|phase)",
+    re.IGNORECASE,
+)
+_STATE = re.compile(
+    r"(?:done|ready|finished|open|closed|live|broken|failing|passing|running|waiting|full|empty|online|offline|green|"
+    r"red|needed|required|\w{3,}ing|(?:in|on|under) (?:progress|review|preparation|production|transit|stock|planning|"
+    r"testing|hold|order|construction|repair|delivery|track|the way))",
+    re.IGNORECASE,
+)
 _MINE = re.compile(r"^(?:my|mine)\s+", re.IGNORECASE)
 
 
@@ -128,16 +174,31 @@ def _settled(said: Said, author: str) -> Said | None:
     if said.relation != "owner" and said.subject in ("we", "We"):
         subject = "we"
     is_nothing = subject != "we" and (is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject))
-    if not subject or not object_ or is_nothing or _SECRET.search(subject):
+    if not subject or not object_ or is_nothing or _is_secret(subject, object_):
         return None
     if len(subject.split()) > _MOST_SUBJECT or len(object_.split()) > _MOST_OBJECT:
         return None
-    if said.relation in ("is", "prefers", "avoids") and (is_passing(object_) or object_.casefold().endswith("ing")):
-        return None
-    if said.relation == "is" and re.match(r"(?:not|no|a bit|too|so|very|really|in|on|at|by)\b", object_, re.IGNORECASE):
-        # "not" says what it is not; the others begin a state or a place of the moment.
+    if said.relation in _OF_WHAT_LASTS and not _lasts(subject, said.relation, object_):
         return None
     return replace(said, subject=subject, object=object_)
+
+
+def _is_secret(subject: str, object_: str) -> bool:
+    if _SECRET.search(_ABOUT_SECRETS.sub("", subject)):
+        return True
+    return bool(_ABOUT_SECRETS.search(subject)) and not _MEASURE.fullmatch(object_)
+
+
+def _lasts(subject: str, relation: str, object_: str) -> bool:
+    """True for what will still be so tomorrow, and for a state that is named as one."""
+    if _FOR_A_DAY.fullmatch(object_):
+        return False
+    if relation == "is" and _STATED.fullmatch(subject) and _STATE.fullmatch(object_):
+        return True
+    if relation in ("is", "prefers", "avoids") and object_.casefold().endswith("ing"):
+        return False
+    placed = relation in ("is", "owner") and _NO_VALUE.match(object_)
+    return not is_passing(object_) and not placed
 
 
 def _bare(text: str) -> str:

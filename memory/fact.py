@@ -130,10 +130,15 @@ class Fact:
         return in_words(self.subject, self.relation, self.object)
 
 
+_PLACED = re.compile(r"(?:on|under|underneath|behind|beside|next to|above|below|near|opposite|outside) ", re.IGNORECASE)
+
+
 def in_words(subject: str, relation: str, object_: str) -> str:
     """A subject, relation and object as people say it."""
     if relation == "owner":
         return f"{object_} owns {subject}"
+    if relation == "located in" and _PLACED.match(object_):
+        return f"{subject} is {object_}"
     verb = {"done with": "is done with", "due": "is due", "scheduled for": "is scheduled for", "located in": "is in"}
     return f"{subject} {verb.get(relation, relation)} {object_}"
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from memory.places import place_in, stays_somewhere
+
 #: Every relation there is; whatever extracts may use no other.
 RELATIONS = frozenset(
     {
@@ -24,7 +26,13 @@ class Said:
     confidence: float = 0.8
 
 
-_PERSON = r"(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>|@[\w.-]+|I|[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+){0,2})"
+#: "The lead time of …" names nobody who leads.
+_PERSON = (
+    r"(?:(?!(?:The|A|An|Our|My|Your|His|Her|Its|Their|This|That|These|Those|Some|Any|No|Every|Each|All)\s[a-z])"
+    r"(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>|@[\w.-]+|I|[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+){0,2}))"
+)
+#: What is owned, reported to or paid says nothing by itself: no second verb stands in it.
+_NO_VERB = r"(?:(?! (?:is|are|was|were|will be|has|have) ).)+?"
 _OWNING = (
     r"(?:owns|own|runs|run|leads|lead|handles|handle|manages|manage|takes care of|take care of|looks after|takes over|"
     r"take over|took over|has taken over|will own|will run|will lead|will handle|"
@@ -59,16 +67,31 @@ def _wish(relation: str) -> Make:
     return lambda found, author: Said(found["s"], relation, found["o"], confidence=0.85)
 
 
+_ON_TOP = re.compile(r"\b(?:floor|wall|side|roof|shelf|desk|counter|platform)\b", re.IGNORECASE)
+
+
+def _kept(found: re.Match[str], author: str) -> Said | None:
+    """A thing with a place of its own; whoever or whatever is only there at the moment has none."""
+    place = place_in(found["o"])
+    return Said(found["s"], "located in", place, confidence=0.8) if place and stays_somewhere(found["s"]) else None
+
+
+def _kept_now(found: re.Match[str], author: str) -> Said | None:
+    on = _ON_TOP.search(found["o"])
+    place = place_in(f"{'on' if on else 'in'} {found['o']}")
+    return Said(found["s"], "located in", place, confidence=0.9) if place and stays_somewhere(found["s"]) else None
+
+
 FORMS: Sequence[tuple[re.Pattern[str], Make]] = (
     _form(
-        rf"(?P<o>PERSON) (?:no longer |does(?:n['’]t| not) |do(?:n['’]t| not) ){_OWNING} (?P<s>.+?)(?: any ?more)?",
+        rf"(?P<o>PERSON) (?:no longer |does(?:n['’]t| not) |do(?:n['’]t| not) ){_OWNING} (?P<s>{_NO_VERB})(?: any ?more)?",
         _plain("owner", ends=True),
     ),
     _form(
         r"(?P<o>PERSON) (?:stopped|is no longer) (?:owning|running|leading|handling) (?P<s>.+)",
         _plain("owner", ends=True),
     ),
-    _form(rf"(?P<o>PERSON) {_NOWISH}{_OWNING} (?P<s>.+?)(?: from PERSON)?", _plain("owner")),
+    _form(rf"(?P<o>PERSON) {_NOWISH}{_OWNING} (?P<s>{_NO_VERB})(?: from PERSON)?", _plain("owner")),
     _form(
         rf"(?P<s>.+?) (?:is|are|will be) {_NOWISH}(?:owned|run|led|handled|managed|looked after) by (?P<o>PERSON)",
         _plain("owner"),
@@ -102,8 +125,8 @@ FORMS: Sequence[tuple[re.Pattern[str], Make]] = (
         _plain("done with", confidence=0.7),
     ),
     _form(rf"(?i:we) {_NOWISH}use (?P<o>.+)", _of_us("uses")),
-    _form(rf"(?P<s>.+?) reports? {_NOWISH}to (?P<o>.+)", _plain("reports to")),
-    _form(rf"(?P<s>.+?) {_NOWISH}costs? {_NOWISH}(?P<o>.+)", _plain("costs")),
+    _form(rf"(?P<s>.+?) reports? {_NOWISH}to (?P<o>{_NO_VERB})", _plain("reports to")),
+    _form(rf"(?P<s>.+?) {_NOWISH}costs? {_NOWISH}(?!(?:is|are|was|were|will|has|have|of|for|per|in|and) )(?P<o>.+)", _plain("costs")),
     _form(
         r"(?P<s>.+?) (?:lives|is based|are based|is located|are located|sits) (?:now )?(?:in|at) (?P<o>.+)",
         _plain("located in"),
@@ -123,6 +146,9 @@ FORMS: Sequence[tuple[re.Pattern[str], Make]] = (
     ),
     _form(r"(?P<s>.+?) (?:starts|begins|opens) (?:now )?(?:on|at|in) (?P<o>.+)", _plain("starts")),
     _form(r"(?P<s>.+?) (?:ends|closes|expires|finishes) (?:now )?(?:on|at|in) (?P<o>.+)", _plain("ends")),
+    _form(rf"(?P<s>.+?) (?:is|are|stays|stay) {_NOWISH}(?:kept |stored |stowed )?(?P<o>.+)", _kept),
+    _form(r"(?:we|We|I)(?:['’]ve| have)? moved (?P<s>.+?) (?:in|on)?to (?P<o>.+)", _kept_now),
+    _form(r"(?P<s>.+?) (?:(?:has|have|was|were|is|are) (?:now )?(?:been )?)?moved (?:in|on)?to (?P<o>.+)", _kept_now),
     _form(rf"(?i:we|I)(?:['’]ve| have)? {_WE_MOVED} (?P<s>.+?) (?:from (?P<old>.+?) )?to (?P<o>.+)", _plain("is")),
     _form(rf"(?P<s>.+?) {_MOVED} (?:from (?P<old>.+?) )?(?:to|at) (?P<o>.+)", _plain("is")),
     _form(r"(?P<s>.+?) (?:is|are) no longer (?P<o>.+)", _plain("is", ends=True)),

@@ -31,9 +31,14 @@ _PASSING = re.compile(
     r"better|worse|best|worst|missing|empty|full|open|online|offline|green|red|failing|passing|hot|cold|loud|quiet|"
     r"over|soon|today|tomorrow|live|over there|everywhere|amazing|ridiculous|crazy|lovely|beautiful|delicious|sorry|"
     r"welcome|sure|unsure|confused|worried|excited|new|old|huge|small|big|great news|bad news|good news|possible|"
-    r"impossible|likely|unlikely|needed|required|coming|going|waiting|working)"
+    r"impossible|likely|unlikely|needed|required|coming|going|waiting|working|mystery|joke|mess|nightmare|disaster|pain)"
     r"(?: again| now| today| already| yet| too| at the moment| right now| this morning| this afternoon| anymore"
     r"| for (?:me|us|everyone|now)| enough| idea| point| question| news| job| work)*"
+)
+#: A measure of what somebody waits for or complains of: "nine days late", "20 degrees too hot".
+_OFF = re.compile(
+    r"(?:\d\S*|one|two|three|four|five|six|seven|eight|nine|ten|twelve|half an?|an?|a few|some) .*"
+    r"(?:late|early|overdue|behind|ahead|away|ago|left|short|too \w+)"
 )
 
 
@@ -49,7 +54,7 @@ def is_passing(text: str) -> bool:
     """True for a state that will be another tomorrow, or a mere opinion: "down again", "a good idea"."""
     said = " ".join(text.casefold().split()).strip(" .!,")
     said = re.sub(r"^(?:a|an|the)\s+", "", said)
-    return _PASSING.fullmatch(said) is not None
+    return _PASSING.fullmatch(said) is not None or _OFF.fullmatch(said) is not None
 
 
 def fingerprint(text: str) -> str:

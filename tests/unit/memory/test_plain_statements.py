@@ -28,7 +28,7 @@ SAID = {
     "The capacity of the ferry is 40 cars, as the upper deck was closed.": ("The capacity of the ferry", "is", "40 cars"),
     "The next stop of the mobile library is Hvar, not Split.": ("The next stop of the mobile library", "is", "Hvar"),
     "The mooring fee is 30 € (was 25 €).": ("The mooring fee", "is", "30 €"),
-    "We decided to close early because the lift is old.": ("we", "decided", "to close early because the lift is old"),
+    "We decided to close early because the lift is old.": ("we", "decided", "close early because the lift is old"),
     # States that are named as such.
     "The status of the bridge permit is granted.": ("The status of the bridge permit", "is", "granted"),
     "The status of the bridge permit is waiting.": ("The status of the bridge permit", "is", "waiting"),
