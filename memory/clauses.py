@@ -16,7 +16,8 @@ _BECAUSE = (
     r"instead|rather than|thanks|but|previously|formerly|until then|up from|down from|as well as before)\b"
 )
 _ELSEWHERE = re.compile(
-    rf"(?:[,;]|\s[-–—])\s*(?:{_BECAUSE}|(?:and |so )?(?:{_WHO} {_DOES}|(?:he|she|it|they|we|I|you|that|there)['’]))"
+    rf"(?:[,;]|\s[-–—])\s*(?:{_BECAUSE}|(?:and |so )?(?:{_WHO} {_DOES}|(?:he|she|it|they|we|I|you)[ '’]\w|"
+    r"(?:that|there)['’]))"
     r"|\s(?:because|although|even though|now that|so that|instead of|rather than)\s"
     r"|\s*\((?:was|were|formerly|previously|before|not|instead of|used to be|up from|down from)\b[^()]*\)$"
 )

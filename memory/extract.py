@@ -125,6 +125,7 @@ _NOT_A_SUBJECT = re.compile(
     r"tomorrow|yesterday|which one|the thing|the problem|the question|the issue|the point|the idea|problem|question)",
     re.IGNORECASE,
 )
+_BEGINS_A_CLAUSE = re.compile(r"(?:we|I|you|he|she|they) ", re.IGNORECASE)
 #: What is nobody's to recall.
 _SECRET = re.compile(
     r"\b(?:password|passphrase|passcode|pass ?word|secret|token|api key|private key|pin|cvv|cvc|iban|credit card|"
@@ -173,7 +174,9 @@ def _settled(said: Said, author: str) -> Said | None:
     subject, object_ = _named(_bare(said.subject), author), _named(_bare(said.object), author)
     if said.relation != "owner" and said.subject in ("we", "We"):
         subject = "we"
-    is_nothing = subject != "we" and (is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject))
+    is_nothing = subject != "we" and (
+        is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject) or _BEGINS_A_CLAUSE.match(subject)
+    )
     if not subject or not object_ or is_nothing or _is_secret(subject, object_):
         return None
     if len(subject.split()) > _MOST_SUBJECT or len(object_.split()) > _MOST_OBJECT:

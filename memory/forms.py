@@ -84,7 +84,8 @@ def _kept_now(found: re.Match[str], author: str) -> Said | None:
 
 FORMS: Sequence[tuple[re.Pattern[str], Make]] = (
     _form(
-        rf"(?P<o>PERSON) (?:no longer |does(?:n['’]t| not) |do(?:n['’]t| not) ){_OWNING} (?P<s>{_NO_VERB})(?: any ?more)?",
+        rf"(?P<o>PERSON) (?:no longer |does(?:n['’]t| not) |do(?:n['’]t| not) ){_OWNING} (?P<s>{_NO_VERB})"
+        r"(?: any ?more)?",
         _plain("owner", ends=True),
     ),
     _form(
@@ -126,7 +127,10 @@ FORMS: Sequence[tuple[re.Pattern[str], Make]] = (
     ),
     _form(rf"(?i:we) {_NOWISH}use (?P<o>.+)", _of_us("uses")),
     _form(rf"(?P<s>.+?) reports? {_NOWISH}to (?P<o>{_NO_VERB})", _plain("reports to")),
-    _form(rf"(?P<s>.+?) {_NOWISH}costs? {_NOWISH}(?!(?:is|are|was|were|will|has|have|of|for|per|in|and) )(?P<o>.+)", _plain("costs")),
+    _form(
+        rf"(?P<s>.+?) {_NOWISH}costs? {_NOWISH}(?!(?:is|are|was|were|will|has|have|of|for|per|in|and) )(?P<o>.+)",
+        _plain("costs"),
+    ),
     _form(
         r"(?P<s>.+?) (?:lives|is based|are based|is located|are located|sits) (?:now )?(?:in|at) (?P<o>.+)",
         _plain("located in"),

@@ -31,7 +31,8 @@ _PASSING = re.compile(
     r"better|worse|best|worst|missing|empty|full|open|online|offline|green|red|failing|passing|hot|cold|loud|quiet|"
     r"over|soon|today|tomorrow|live|over there|everywhere|amazing|ridiculous|crazy|lovely|beautiful|delicious|sorry|"
     r"welcome|sure|unsure|confused|worried|excited|new|old|huge|small|big|great news|bad news|good news|possible|"
-    r"impossible|likely|unlikely|needed|required|coming|going|waiting|working|mystery|joke|mess|nightmare|disaster|pain)"
+    r"impossible|likely|unlikely|needed|required|coming|going|waiting|working|"
+    r"mystery|joke|mess|nightmare|disaster|pain|any(?:one|body)['’]s guess)"
     r"(?: again| now| today| already| yet| too| at the moment| right now| this morning| this afternoon| anymore"
     r"| for (?:me|us|everyone|now)| enough| idea| point| question| news| job| work)*"
 )

@@ -2,27 +2,39 @@
 
 import re
 
-_NOUNS = """
-    room floor storey level cellar basement attic loft kitchen office building hall hallway lobby reception entrance
-    exit corridor stairwell warehouse storeroom storage depot shelf rack drawer cupboard cabinet closet wardrobe locker
-    safe box crate garage shed barn yard courtyard garden roof desk counter wall street road lane square avenue side
-    corner wing block bay dock gate platform pier harbour harbor station workshop studio shop store lab laboratory
-    library gym canteen cafeteria house hut van truck vault archive archives bar mill plant factory farm site branch
-    quarry school church chapel museum hospital clinic folder drive wiki repository repo binder handbook spreadsheet
-    intranet calendar
+_NOUNS = r"""
+    \w*room \w*house annex annexe terrace balcony porch pantry foyer mezzanine conservatory stable silo container trailer
+    toilet tower gallery theatre theater stage cabin bench stairs staircase floor storey level cellar basement attic
+    loft kitchen office building hall hallway lobby reception entrance exit corridor stairwell storage depot shelf rack
+    drawer cupboard cabinet closet wardrobe locker safe box crate garage shed barn yard courtyard garden roof desk
+    counter wall street road lane square avenue side corner wing block bay dock gate platform pier harbour harbor
+    station workshop studio shop store lab laboratory library gym canteen cafeteria hut van truck vault archive archives
+    bar mill plant factory farm site branch quarry school church chapel museum hospital clinic folder drive wiki
+    repository repo binder handbook spreadsheet intranet calendar
 """
 _NOUN = "|".join(sorted(_NOUNS.split(), key=len, reverse=True))
 #: Who comes and goes, and what is eaten or passed on before anybody asks for it.
 _COMES_AND_GOES = re.compile(
-    r"(?:boss|chef|cook|courier|customer|client|guest|visitor|driver|plumber|electrician|cleaner|carpenter|painter|"
-    r"builder|engineer|manager|director|teacher|doctor|nurse|patient|vet|kid|child|children|baby|boy|girl|man|woman|"
-    r"men|women|people|person|folk|dog|cat|intern|colleague|worker|lawyer|auditor|inspector|speaker|singer|player|"
-    r"student|pupil|applicant|candidate|neighbour|neighbor|police|postman|owner|leader|head|lead|"
-    r"\w+(?:man|woman|person|ist|ian)|"
-    r"pizza|cake|lunch|dinner|breakfast|food|fruit|snack|cookie|biscuit|sandwich|coffee|tea|parcel|package|delivery)s?"
-    r"(?: (?:of|from|for|with) .+)?",
+    r"(?:boss|chief|chef|cook|client|guest|guide|nurse|patient|vet|kid|child|children|baby|boy|girl|man|woman|men|women|"
+    r"people|folk|dog|cat|intern|colleague|student|pupil|applicant|candidate|captain|pilot|coach|police|head|lead|host|"
+    r"\w+(?:man|men|woman|women|person|people|ist|ian|ee|er|or|eur|ant)|taxi|cab|bus|train|ambulance|"
+    r"pizza|cake|lunch|breakfast|food|fruit|snack|cookie|biscuit|sandwich|tea|drink|parcel|package|delivery)s?",
     re.IGNORECASE,
 )
+#: What sounds like somebody who does something and is a thing; whatever else sounds so has no place of its own.
+_THINGS = frozenset(
+    """
+    projector detector connector reactor tractor compressor sensor processor elevator generator calculator radiator
+    defibrillator refrigerator ventilator incubator indicator mirror monitor motor door floor corridor anchor
+    printer scanner ladder locker boiler copier paper water spanner hammer cutter drawer banner letter order number
+    cover meter sticker folder power cooker dryer drier washer beamer timer burner plotter roller lever tower shower
+    flower register extinguisher planner sander computer router server container trailer adapter adaptor filter mixer
+    toaster stapler shredder heater freezer cooler charger binder counter center poster speaker dishwasher hoover
+    transformer manometer thermometer newsletter list checklist waitlist tree plant restaurant lubricant coolant
+    """.split()
+)
+_HEAD_ENDS = re.compile(r" (?:of|for|to|in|at|on|with|from|by|about|near|behind) ")
+_FIGURATIVE = re.compile(r"on the (?:house|side|street|road|block|stage)", re.IGNORECASE)
 _PLACE = re.compile(
     r"(?P<at>in|inside|at|on|under|underneath|behind|beside|next to|above|below|near|opposite|outside) "
     rf"(?P<where>(?:(?:the|our|a|an) )?(?:[\w'’-]+ ){{0,4}}?(?:{_NOUN})s?"
@@ -36,16 +48,16 @@ _WITHIN = frozenset({"in", "inside", "at"})
 def place_in(words: str) -> str | None:
     """The place these words name, with its preposition unless that is "in" or "at"; None where they name none."""
     found = _PLACE.fullmatch(words)
-    if found is None or re.search(r"\b(?:my|your|his|her|their)\b", words):
+    if found is None or _FIGURATIVE.fullmatch(words) or re.search(r"\b(?:my|your|his|her|their)\b", words):
         return None
     return found["where"] if found["at"].casefold() in _WITHIN else words
 
 
 def stays_somewhere(subject: str) -> bool:
-    """True for a thing whose place is worth knowing: "the ladder", "our archive", not "the courier" or "lunch"."""
+    """True for a thing whose place is worth knowing: "the ladder", not "the courier" or "the cake"."""
     thing = re.match(r"(?:the|our|my|all(?: the| our)?) (?P<thing>.+)", subject, re.IGNORECASE)
     if thing is None:
         return False
-    words = thing["thing"].split()
-    starts = range(len(words))
-    return not any(_COMES_AND_GOES.fullmatch(" ".join(words[start:])) for start in starts)
+    head = _HEAD_ENDS.split(thing["thing"])[0].split()[-1]
+    is_thing = head.casefold() in _THINGS or head.casefold().removesuffix("s") in _THINGS
+    return is_thing or _COMES_AND_GOES.fullmatch(head) is None

@@ -32,6 +32,7 @@ SAID = [
     ("The life jackets are under the bench in the boathouse.", "life jackets", "under the bench"),
     ("The lead sponsor of the regatta is Kestrel Bank.", "lead sponsor", "Kestrel Bank"),
     ("The new skipper is Dario because Inès is on parental leave.", "skipper", "Dario"),
+    ("The guest list is in the top drawer.", "guest list", "top drawer"),
     ("The spare bulbs are on the top shelf.", "spare bulbs", "top shelf"),
 ]
 
@@ -55,6 +56,9 @@ SAYS_NOTHING = [
     "The suitcase is in the lobby at the moment.",
     "The anchor was under the bench.",
     "The taxi is at the entrance.",
+    "The drinks are on the house.",
+    "The inspector of the boats is in the yard.",
+    "The trainee is in the annex.",
     "Say the check-out time is noon, what then?",
 ]
 
