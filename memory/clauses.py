@@ -17,7 +17,7 @@ _BECAUSE = (
 )
 _ELSEWHERE = re.compile(
     rf"(?:[,;]|\s[-–—])\s*(?:{_BECAUSE}|(?:and |so )?(?:{_WHO} {_DOES}|(?:he|she|it|they|we|I|you)[ '’]\w|"
-    r"(?:that|there)['’]))"
+    r"(?:that|there)['’]|[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)? [a-z]{2,}s\b))"
     r"|\s(?:because|although|even though|now that|so that|instead of|rather than)\s"
     r"|\s*\((?:was|were|formerly|previously|before|not|instead of|used to be|up from|down from)\b[^()]*\)$"
 )

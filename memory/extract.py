@@ -11,14 +11,14 @@ Questions, guesses, hearsay, quotes and code say nothing outright, and passing s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from memory.clauses import first_clause, without_adverbs
 from memory.forms import FORMS, Said
 from memory.gate import MOST_CHARACTERS, is_junk, is_passing
-from memory.when import timed
+from memory.when import Timed, timed
 
 _MOST_SUBJECT = 10
 _MOST_OBJECT = 30
@@ -46,8 +46,7 @@ def claims_in(text: str, *, said_at: datetime, author: str, zone: tzinfo = UTC) 
         sentence = text[start:end]
         if is_junk(sentence) or _UNSURE.search(sentence):
             continue
-        time = timed(_without_lead(sentence), said_at, zone)
-        said = _read(time.text, author)
+        said, time = _said(_without_lead(sentence), author, lambda clause: timed(clause, said_at, zone))
         if said is None:
             continue
         sure = 0.95 if time.begins or _NOW.search(sentence) else said.confidence
@@ -102,11 +101,14 @@ def _without_lead(sentence: str) -> str:
 _WITH_REASON = frozenset({"decided", "prefers", "avoids"})
 
 
-def _read(sentence: str, author: str) -> Said | None:
-    said = _form_of(first_clause(sentence), author)
+def _said(sentence: str, author: str, time_of: Callable[[str], Timed]) -> tuple[Said | None, Timed]:
+    """What the sentence's first clause says, or else all of it, and when that holds."""
+    time = time_of(first_clause(sentence))
+    said = _form_of(time.text, author)
     if said is None or said.relation in _WITH_REASON:
-        said = _form_of(sentence, author)
-    return None if said is None else _settled(said, author)
+        time = time_of(sentence)
+        said = _form_of(time.text, author)
+    return (None if said is None else _settled(said, author)), time
 
 
 def _form_of(clause: str, author: str) -> Said | None:

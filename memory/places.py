@@ -3,10 +3,10 @@
 import re
 
 _NOUNS = r"""
-    \w*room \w*house annex annexe terrace balcony porch pantry foyer mezzanine conservatory stable silo container trailer
-    toilet tower gallery theatre theater stage cabin bench stairs staircase floor storey level cellar basement attic
-    loft kitchen office building hall hallway lobby reception entrance exit corridor stairwell storage depot shelf rack
-    drawer cupboard cabinet closet wardrobe locker safe box crate garage shed barn yard courtyard garden roof desk
+    \w*room \w*house annex annexe terrace balcony porch pantry foyer mezzanine conservatory stable silo container
+    trailer toilet tower gallery theatre theater stage cabin bench stairs staircase floor storey level cellar basement
+    attic loft kitchen office building hall hallway lobby reception entrance exit corridor stairwell storage depot shelf
+    rack drawer cupboard cabinet closet wardrobe locker safe box crate garage shed barn yard courtyard garden roof desk
     counter wall street road lane square avenue side corner wing block bay dock gate platform pier harbour harbor
     station workshop studio shop store lab laboratory library gym canteen cafeteria hut van truck vault archive archives
     bar mill plant factory farm site branch quarry school church chapel museum hospital clinic folder drive wiki
@@ -22,8 +22,7 @@ _COMES_AND_GOES = re.compile(
     re.IGNORECASE,
 )
 #: What sounds like somebody who does something and is a thing; whatever else sounds so has no place of its own.
-_THINGS = frozenset(
-    """
+_SOUNDS_BUSY = """
     projector detector connector reactor tractor compressor sensor processor elevator generator calculator radiator
     defibrillator refrigerator ventilator incubator indicator mirror monitor motor door floor corridor anchor
     printer scanner ladder locker boiler copier paper water spanner hammer cutter drawer banner letter order number
@@ -31,8 +30,8 @@ _THINGS = frozenset(
     flower register extinguisher planner sander computer router server container trailer adapter adaptor filter mixer
     toaster stapler shredder heater freezer cooler charger binder counter center poster speaker dishwasher hoover
     transformer manometer thermometer newsletter list checklist waitlist tree plant restaurant lubricant coolant
-    """.split()
-)
+"""
+_THINGS = frozenset(_SOUNDS_BUSY.split())
 _HEAD_ENDS = re.compile(r" (?:of|for|to|in|at|on|with|from|by|about|near|behind) ")
 _FIGURATIVE = re.compile(r"on the (?:house|side|street|road|block|stage)", re.IGNORECASE)
 _PLACE = re.compile(

@@ -14,7 +14,7 @@ from tests.support.remembering import Remembering
 pytest_plugins = ["tests.support.migrated"]
 
 FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
-#: In the suite: letters instead of the model, a tenth of the chatter, every fourth question.
+#: In the suite: letters instead of the model, a tenth of the chatter, every fourth question and each for a value.
 CHATTER, EVERY = (1, 1) if FULL else (10, 4)
 
 
@@ -29,8 +29,14 @@ def asked_set():
 async def test_the_right_messages_come_first(installation_database, vault):
     embedder = ProcessEmbedder() if FULL else HashedNgrams()
     memory, asked = Remembering(installation_database, vault, embedder=embedder), asked_set()
-    scores = await ask_all(memory, asked, await fill(memory, asked), others=FULL)
+    items = await fill(memory, asked)
+    scores = await ask_all(memory, asked, items, others=FULL)
+    asked.questions = [each for each in team_set().questions if each.value]
+    values = (await ask_all(memory, asked, items, others=False))["this project"]
     await embedder.close()
+    assert (values["update"].valued, values["as-of"].valued) == (30, 30)
+    assert values["update"].right >= 0.95 * 30
+    assert values["as-of"].right >= 0.95 * 30
     ours = scores["this project"]["all"]
     assert ours.hit_10 / ours.questions >= 0.85
     assert ours.wrong / ours.spoken <= 0.02

@@ -111,6 +111,13 @@ def test_what_ends_is_told_with_its_day():
     assert over.ends
 
 
+def test_when_it_holds_is_read_from_the_clause_that_says_it_and_not_from_the_next():
+    [found] = claims_in("The treasurer is Ada from June 2027, Ben retires.", said_at=FRIDAY, author="U0RITA")
+    assert (found.object, found.valid_from) == ("Ada", datetime(2027, 6, 1, tzinfo=UTC))
+    [found] = claims_in("The fee is 5 €, the club will close from June.", said_at=FRIDAY, author="U0RITA")
+    assert (found.object, found.valid_from) == ("5 €", None)
+
+
 @given(st.text(max_size=300))
 def test_whatever_is_written_is_read_without_harm_and_every_span_stands_in_it(text):
     for found in claims_in(text, said_at=FRIDAY, author="U0RITA"):
