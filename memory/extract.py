@@ -127,7 +127,12 @@ _NOT_A_SUBJECT = re.compile(
     r"tomorrow|yesterday|which one|the thing|the problem|the question|the issue|the point|the idea|problem|question)",
     re.IGNORECASE,
 )
-_BEGINS_A_CLAUSE = re.compile(r"(?:we|I|you|he|she|they) ", re.IGNORECASE)
+#: A subject that is a sentence by itself, or points to what was said before.
+_POINTS = re.compile(
+    r"(?:we|I|you|he|she|they|this|that|these|those) .*"
+    r"|.*\b(?:we|I|you|he|she|they|it|this|that|these|those|there|who|which|what|what the others)",
+    re.IGNORECASE,
+)
 #: What is nobody's to recall.
 _SECRET = re.compile(
     r"\b(?:password|passphrase|passcode|pass ?word|secret|token|api key|private key|pin|cvv|cvc|iban|credit card|"
@@ -146,6 +151,8 @@ _MEASURE = re.compile(
     r"weeks?|months?|years?|attempts?|tries)",
     re.IGNORECASE,
 )
+#: "Thursday works for me", "that costs us a day", "I like it".
+_TO_SOMEBODY = re.compile(r"(?:me|us|you|him|them|it)\b", re.IGNORECASE)
 _OF_WHAT_LASTS = frozenset({"is", "owner", "located in", "prefers", "avoids"})
 _FOR_A_DAY = re.compile(
     r".*\b(?:today|tonight|this (?:morning|afternoon|evening)|at the moment|just now|for a (?:bit|moment|while))",
@@ -177,11 +184,13 @@ def _settled(said: Said, author: str) -> Said | None:
     if said.relation != "owner" and said.subject in ("we", "We"):
         subject = "we"
     is_nothing = subject != "we" and (
-        is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject) or _BEGINS_A_CLAUSE.match(subject)
+        is_junk(subject) or _NOT_A_SUBJECT.fullmatch(subject) or _POINTS.fullmatch(subject)
     )
     if not subject or not object_ or is_nothing or _is_secret(subject, object_):
         return None
     if len(subject.split()) > _MOST_SUBJECT or len(object_.split()) > _MOST_OBJECT:
+        return None
+    if said.relation != "owner" and _TO_SOMEBODY.match(said.object):
         return None
     if said.relation in _OF_WHAT_LASTS and not _lasts(subject, said.relation, object_):
         return None

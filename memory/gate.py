@@ -41,6 +41,12 @@ _OFF = re.compile(
     r"(?:\d\S*|one|two|three|four|five|six|seven|eight|nine|ten|twelve|half an?|an?|a few|some) .*"
     r"(?:late|early|overdue|behind|ahead|away|ago|left|short|too \w+)"
 )
+#: The same, with where, why or what of: "slow on the second floor", "dying and nobody waters them".
+_PASSING_SOMEHOW = re.compile(
+    r"(?:down|late|sick|ill|tired|gone|broken|stuck|slow|busy|fine|wrong|missing|back|sold out|well|great|good enough|"
+    r"(?!spring|king|ring|string|wing|morning|evening|building|meeting|training)[a-z]{2,}ing)"
+    r"(?:,| (?:in|on|at|for|of|with|from|since|and|but|the|a|an|my|our|again|because|otherwise|to|by|up|out)\b).*"
+)
 
 
 def is_junk(text: str) -> bool:
@@ -55,7 +61,7 @@ def is_passing(text: str) -> bool:
     """True for a state that will be another tomorrow, or a mere opinion: "down again", "a good idea"."""
     said = " ".join(text.casefold().split()).strip(" .!,")
     said = re.sub(r"^(?:a|an|the)\s+", "", said)
-    return _PASSING.fullmatch(said) is not None or _OFF.fullmatch(said) is not None
+    return any(form.fullmatch(said) for form in (_PASSING, _OFF, _PASSING_SOMEHOW))
 
 
 def fingerprint(text: str) -> str:
