@@ -7,11 +7,12 @@ from datetime import datetime
 from email.errors import HeaderParseError, MessageError
 from email.message import EmailMessage
 from email.parser import BytesParser
-from email.policy import default
+from email.policy import EmailPolicy
 from email.utils import parseaddr
-from html.parser import HTMLParser
+from typing import Any, cast
 
 from actions.mailbox import Attachment, Mail
+from core.text import decoded, unescaped
 
 #: Of a larger mail only so many bytes are read.
 MOST_BYTES = 1_000_000
@@ -19,10 +20,31 @@ MOST_BYTES = 1_000_000
 MOST_TEXT = 20_000
 _MOST_PARTS = 200
 _MOST_REFERENCES = 50
+_HIDDEN = frozenset({"script", "style", "head", "template"})
+_BLOCKS = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "table", "ul", "ol"})
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})(?![a-zA-Z0-9])")
 _ID = re.compile(r"<[^\s<>]{1,990}>")
 _BREAKS = re.compile(r"\n{3,}")
 # What the parser of a broken mail may raise; the mail is then read as far as it goes.
-_BROKEN = (MessageError, HeaderParseError, ValueError, LookupError, TypeError, AttributeError, IndexError)
+_BROKEN = (
+    *(MessageError, HeaderParseError, ValueError, LookupError, TypeError, AttributeError, IndexError),
+    # Comments in comments, parts in parts: it goes as deep as the sender wants.
+    RecursionError,
+)
+#: Reading a field takes the square of its length, so a longer one is cut; free text takes less.
+_LONGEST_FIELD, _LONGEST_TEXT_FIELD = 1_000, 10_000
+_TEXT_FIELDS = frozenset({"subject", "references", "in-reply-to"})
+
+
+class _Brief(EmailPolicy):
+    """Reads so much of each field as a person might have written."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        most = _LONGEST_TEXT_FIELD if name.casefold() in _TEXT_FIELDS else _LONGEST_FIELD
+        return super().header_fetch_parse(name, value[:most])
+
+
+_BRIEF = cast("EmailPolicy[EmailMessage]", _Brief())
 
 
 def read_mail(raw: bytes, *, received_at: datetime, is_verified: bool, size: int | None = None) -> Mail:
@@ -32,7 +54,7 @@ def read_mail(raw: bytes, *, received_at: datetime, is_verified: bool, size: int
     if whole > len(raw) or whole > MOST_BYTES:
         problems.append(f"it has {whole:,} bytes, and only the first {min(len(raw), MOST_BYTES):,} were read")
     raw = raw[:MOST_BYTES]
-    message = BytesParser(_class=EmailMessage, policy=default).parsebytes(raw)
+    message = _parsed(raw, problems)
     text = _text(message, problems)
     name, address = _sender(message, problems)
     return Mail(
@@ -54,7 +76,7 @@ def read_mail(raw: bytes, *, received_at: datetime, is_verified: bool, size: int
 
 def passes(raw: bytes, server: str) -> bool:
     """True when `server`, ours, wrote at the top of the mail that it comes from where its sender says (DMARC)."""
-    message = BytesParser(_class=EmailMessage, policy=default).parsebytes(raw[:MOST_BYTES], headersonly=True)
+    message = BytesParser(_class=EmailMessage, policy=_BRIEF).parsebytes(raw[:MOST_BYTES], headersonly=True)
     _, address = _sender(message, [])
     # Ours is put above all that came with the mail; one further down is the sender's own word.
     for field, value in message.raw_items():
@@ -63,12 +85,27 @@ def passes(raw: bytes, server: str) -> bool:
     return False
 
 
+def _parsed(raw: bytes, problems: list[str]) -> EmailMessage:
+    parser = BytesParser(_class=EmailMessage, policy=_BRIEF)
+    try:
+        return parser.parsebytes(raw)
+    except RecursionError:
+        problems.append("its parts stand in each other too deeply to be read")
+        return parser.parsebytes(raw, headersonly=True)
+
+
 def _says_pass(value: str, server: str, domain: str) -> bool:
     """True when a result of this field is that DMARC passed for `domain`; a sender's words in it are no result."""
+    if len(value) > _LONGEST_TEXT_FIELD:
+        return False
     while (bare := re.sub(r"\([^()]*\)", " ", value)) != value:
         value = bare
     # The envelope's sender stands in such a field and may have chosen words that look like a result.
-    first, *results = (part.split() for part in re.sub(r'"(?:[^"\\]|\\.)*"', "", value).split(";"))
+    value = re.sub(r'"(?:[^"\\]|\\.)*"', "", value)
+    if any(mark in value for mark in '"()'):
+        # What is still open may have swallowed the end of a sender's words.
+        return False
+    first, *results = (part.split() for part in value.split(";"))
     if [word.casefold() for word in first[:1]] != [server.casefold()] or not domain:
         return False
     named = f"header.from={domain}"
@@ -87,7 +124,8 @@ def _line(message: EmailMessage, field: str, problems: list[str]) -> str:
 def _sender(message: EmailMessage, problems: list[str]) -> tuple[str, str]:
     senders = [value for field, value in message.raw_items() if field.casefold() == "from"]
     name, address = parseaddr(_line(message, "From", problems))
-    if len(senders) != 1 or "@" not in address or len(address) > 320:
+    whole = len(senders) == 1 and len(senders[0]) <= _LONGEST_FIELD
+    if not whole or "@" not in address or len(address) > 320:
         problems.append("it does not say which one address it comes from")
         return name, ""
     return name, address.casefold()
@@ -127,7 +165,7 @@ def _text(message: EmailMessage, problems: list[str]) -> str:
     parts = [part for part in _parts(message, problems) if not _is_attached(part)]
     plain = [part for part in parts if part.get_content_type() == "text/plain"]
     html = [part for part in parts if part.get_content_type() == "text/html"]
-    found = [_content(part, problems) for part in plain] or [_stripped(_content(part, problems)) for part in html]
+    found = [_content(part, problems) for part in plain] or [_seen(_content(part, problems)) for part in html]
     text = _BREAKS.sub("\n\n", "\n".join(found)).strip()
     if not text:
         problems.append("it has no text that can be read")
@@ -145,7 +183,7 @@ def _content(part: EmailMessage, problems: list[str]) -> str:
         return ""
     charset = part.get_content_charset("utf-8")
     try:
-        return _storable(body.decode(charset))
+        return _storable(decoded(body, charset))
     except (LookupError, ValueError):
         problems.append(f"its text is not in the charset it names ({charset[:40]}), so some letters are lost")
         return _storable(body.decode("utf-8", "replace"))
@@ -170,34 +208,28 @@ def _attachments(message: EmailMessage, problems: list[str]) -> Iterator[Attachm
         yield Attachment(name=" ".join(_storable(name).split())[:200], type=part.get_content_type(), size=size)
 
 
-class _Words(HTMLParser):
-    """Collects what a reader of an HTML part would see."""
-
-    _HIDDEN = frozenset({"script", "style", "head", "template"})
-    _BLOCKS = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "table", "ul", "ol"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-        self._depth = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        self._depth += tag in self._HIDDEN
-        if tag in self._BLOCKS:
-            self.words.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._depth = max(0, self._depth - (tag in self._HIDDEN))
-
-    def handle_data(self, data: str) -> None:
-        if not self._depth:
-            self.words.append(data)
-
-
-def _stripped(html: str) -> str:
-    words = _Words()
-    words.feed(html)
-    words.close()
-    lines = "".join(words.words).split("\n")
+def _seen(html: str) -> str:
+    """What a reader of an HTML part would see: once through, for the parsers at hand take minutes for a broken page."""
+    words: list[str] = []
+    place = 0
+    while (start := html.find("<", place)) >= 0:
+        words.append(html[place:start])
+        tag = _TAG.match(html, start)
+        if tag is None and html[start + 1 : start + 2] not in ("!", "?", "/"):
+            words.append("<")
+            place = start + 1
+            continue
+        ends_with = "-->" if html.startswith("<!--", start) else ">"
+        end = html.find(ends_with, start)
+        if tag is not None and not tag[1] and tag[2].lower() in _HIDDEN:
+            closing = re.compile(rf"</{tag[2]}", re.IGNORECASE).search(html, start)
+            ends_with, end = ">", -1 if closing is None else html.find(">", closing.end())
+        if end < 0:
+            # Begun and never ended: nobody sees the rest of it.
+            place = len(html)
+            break
+        words += ["\n"] if tag is not None and not tag[1] and tag[2].lower() in _BLOCKS else []
+        place = end + len(ends_with)
+    words.append(html[place:])
+    lines = unescaped("".join(words)).split("\n")
     return "\n".join(" ".join(line.split()) for line in lines)

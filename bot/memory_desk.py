@@ -35,6 +35,8 @@ _SETTLERS = frozenset({"admin", "operator", "approver"})
 _MOST_LETTERS = 20_000
 _LINK = re.compile(r"<?https?://\S+?/archives/([A-Z0-9]+)/p(\d{10})(\d{6})\S*?>?")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+#: Whoever is no member, such as `mail:eve@example.org`: all that a source ever said goes with it.
+_AUTHOR = re.compile(r"author\s+(\S{1,200})", re.IGNORECASE)
 _DATE = r"(\d{4}-\d{2}-\d{2})"
 _SPAN = re.compile(rf"(?:from\s+{_DATE})?\s*(?:(?:to|until)\s+{_DATE})?", re.IGNORECASE)
 _AS_OF = re.compile(rf"\s+as of\s+{_DATE}$", re.IGNORECASE)
@@ -177,7 +179,7 @@ class MemoryVerb:
     async def _named(self, conn: Connection, asked: _Asked) -> Forgotten | None:
         """What these words name, or None."""
         workspace, words = asked.delivery.workspace, asked.words
-        person = _MENTION.fullmatch(words)
+        person = _MENTION.fullmatch(words) or _AUTHOR.fullmatch(words)
         if words.lower() == "me" or person:
             return Forgotten(workspace, "person", person=person[1] if person else asked.person)
         link = _LINK.fullmatch(words)

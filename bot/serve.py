@@ -214,7 +214,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (keeping.distiller.distil, DISTIL_SECONDS),
         (keeping.chronicler.look, CHRONICLE_SECONDS),
         (keeping.upkeep.look, UPKEEP_SECONDS),
-        (keeping.forgetting.work, FORGET_SECONDS),
+        (keeping.forget, FORGET_SECONDS),
         (keeping.measure, MEASURE_SECONDS),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),

@@ -1,5 +1,7 @@
 """Text from anywhere made safe to show: nothing in it hides, reorders, mentions, links or begins a line of its own."""
 
+import codecs
+import html
 import re
 import unicodedata
 
@@ -15,6 +17,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _DECEPTIVE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+#: No character has such a number, and Python refuses to read one that is longer still.
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
+#: What Python calls encodings and nobody writes a text in; some of them take the square of its length.
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _BRACKETS = str.maketrans("<>", "‹›")
 
 
@@ -63,3 +69,15 @@ def _lines(words: str) -> str:
     # A run of empty lines would push what stands below it out of sight.
     lines = [escape(line.rstrip()) for line in words.replace("\r\n", "\n").split("\n")]
     return "\n".join(line for before, line in zip(["", *lines], lines, strict=False) if line or before)
+
+
+def decoded(body: bytes, charset: str, errors: str = "strict") -> str:
+    """`body` as a text in the charset that its sender names; raises LookupError for what is none, or ValueError."""
+    if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
+        raise LookupError(f"no text is written in {charset[:40]}")
+    return body.decode(charset, errors)
+
+
+def unescaped(text: str) -> str:
+    """`text` with the characters that HTML writes by name or number."""
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", text))

@@ -6,7 +6,8 @@ Whoever writes the page may want to be expensive, and the parsers at hand take m
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import unescape
+
+from core.text import unescaped
 
 _TAG = re.compile(r"""<(/?)([a-zA-Z][\w:-]{0,40})((?:[^<>"']|"[^"<]*"|'[^'<]*'){0,3000})>""")
 _ATTRIBUTE = re.compile(r"""([\w:-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
@@ -114,7 +115,7 @@ def _raw_content(page: str, tag: str, place: int) -> tuple[str, int]:
 
 def _attributes(text: str) -> dict[str, str]:
     found = _ATTRIBUTE.findall(text)
-    return {name.casefold(): unescape(first or second or third) for name, first, second, third in found}
+    return {name.casefold(): unescaped(first or second or third) for name, first, second, third in found}
 
 
 class _Reader:
@@ -134,7 +135,7 @@ class _Reader:
                 self._end(element.tag)
             elif kind == "text" and self._catching:
                 for caught in self._catching:
-                    caught.texts.append(unescape(text))
+                    caught.texts.append(unescaped(text))
             if len(self._found) + len(self._catching) >= _MOST_CAUGHT:
                 break
         return [text for text in [*self._found, *map(str, self._catching)] if text]

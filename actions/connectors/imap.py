@@ -35,21 +35,21 @@ class ImapMailbox:
     async def unread(self, limit: int) -> list[Mail]:
         """Up to `limit` mails that nobody has filed yet, oldest first; raises MailboxUnavailable."""
 
-        def look(account: Visit) -> list[Raw]:
+        def look(account: Visit) -> list[Mail]:
             account.select(self._options.folder, readonly=True)
-            return [account.read(uid) for uid in account.uids("UNDELETED")[:limit]]
+            return [self._read(account.read(uid)) for uid in account.uids("UNDELETED")[:limit]]
 
-        return [self._read(raw) for raw in await self._look(look)]
+        # Read in the visit's own thread: a mail may take long to read, and nobody waits for it here.
+        return await self._look(look)
 
     async def mail(self, message_id: str) -> Mail | None:
         """The newest mail of that id, filed or not, or None; raises MailboxUnavailable."""
 
-        def look(account: Visit) -> Raw | None:
+        def look(account: Visit) -> Mail | None:
             where = _where(account, message_id, self._options.folder)
-            return None if where is None else account.read(where[1])
+            return None if where is None else self._read(account.read(where[1]))
 
-        raw = await self._look(look)
-        return None if raw is None else self._read(raw)
+        return await self._look(look)
 
     async def _look(self, look: Callable[[Visit], _Found]) -> _Found:
         seconds = self._window.total_seconds()

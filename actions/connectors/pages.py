@@ -16,6 +16,7 @@ from yarl import URL
 from actions.connecting import Kind, Opened, Opening
 from actions.connectors.addresses import AddressRefused, Guard, Network, Resolve, ask_dns
 from actions.pages import PAGES, Page, PageUnavailable
+from core.text import decoded
 
 _TEXTUAL = re.compile(r"text/[\w.+-]+|application/([\w.+-]+\+)?(json|xml)|application/(xhtml\+xml|yaml|x-yaml)|")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
@@ -174,7 +175,7 @@ def _decoded(body: bytes, named: str | None) -> str:
     for name in (marked, named, meta[1].decode("ascii") if meta else None):
         try:
             if name:
-                return body.decode(name, errors="replace")
+                return decoded(body, name, "replace")
         except (LookupError, UnicodeError):
             continue
     return body.decode("utf-8", errors="replace")

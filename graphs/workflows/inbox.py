@@ -56,9 +56,17 @@ async def gather(text: str, context: RunContext) -> Facts:
     mail = await mailbox.mail(said)
     if mail is None:
         raise NoPlan(f"The mailbox has no mail {quoted(said, 200)}. Run `inbox sweep` to see what has arrived.")
-    if not context.run.request.delivery_id.startswith(f"{delivery_of(context, mail)}:"):
+    if not context.run.request.delivery_id.startswith("mail:"):
         return {"answer": await _asked_for(context, mail)}
-    return await _read(context, mail)
+    return await _read(context, await _own(context, mailbox, mail))
+
+
+async def _own(context: RunContext, mailbox: Mailbox, found: Mail) -> Mail:
+    """The very mail that this run was begun for: another sender may have used its Message-ID since."""
+    for mail in (found, *await mailbox.unread(MOST_LOOKED_AT)):
+        if context.run.request.delivery_id.startswith(f"{delivery_of(context, mail)}:"):
+            return mail
+    raise NoPlan(f"Another mail came under the id of this one, {_brief(found)}. Please read both in the mailbox.")
 
 
 def delivery_of(context: RunContext, mail: Mail) -> str:

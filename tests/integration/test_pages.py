@@ -225,6 +225,8 @@ async def test_a_page_that_never_ends_is_given_up_on():
         ("39 €".encode("utf-16"), "text/plain", "39 €"),
         (b"\xef\xbb\xbf39", "text/plain; charset=latin-1", "39"),
         (b"39 \xff", "text/plain; charset=utf-8", "39 �"),
+        # Python calls it a charset and takes the square of its length; nobody writes a page in it.
+        (b"39-abc", "text/plain; charset=punycode", "39-abc"),
         (b"39", "text/plain; charset=no-such-thing", "39"),
         (b"3339", "text/plain; charset=hex", "3339"),
         (b"", "text/html", ""),
