@@ -196,7 +196,6 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
         pacing=Pacing(installation.clock, seconds_each=installation.settings.post_seconds),
     )
     intake = _intake(installation, side)
-
     rounds = [*_rounds(installation), *_upkeep(installation, side).rounds()]
     regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in rounds]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
@@ -233,8 +232,9 @@ async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
     while not stop.is_set():
         try:
             await do()
-        except (DatabaseError, CountersignError) as error:
-            log.warning("%s is done later: %s", do.__qualname__, error)
+        except Exception as error:  # One row that nobody foresaw must not take the process down, now and at each start
+            is_foreseen = isinstance(error, DatabaseError | CountersignError)
+            log.warning("%s is done later: %s", do.__qualname__, error, exc_info=not is_foreseen)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await stop.wait()
