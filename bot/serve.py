@@ -20,7 +20,7 @@ from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
 from bot.health import open_health
 from bot.intake import Desk, Intake
-from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, MEASURE_SECONDS, UPKEEP_SECONDS, Keeping
+from bot.keeping import Keeping
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
@@ -206,17 +206,12 @@ Round = Callable[[], Coroutine[Any, Any, object]]
 
 def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
-    keeping = installation.keeping
     return [
         (installation.approvals.act_due, EXPIRY_SECONDS),
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
-        (keeping.distiller.distil, DISTIL_SECONDS),
-        (keeping.chronicler.look, CHRONICLE_SECONDS),
-        (keeping.upkeep.look, UPKEEP_SECONDS),
-        (keeping.forgetting.work, FORGET_SECONDS),
-        (keeping.measure, MEASURE_SECONDS),
+        *installation.keeping.rounds(),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),

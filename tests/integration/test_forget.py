@@ -163,6 +163,16 @@ async def test_what_a_run_that_goes_on_keeps_is_left_and_erased_when_it_has_ende
     assert CANARY not in str(await memory.rows("select * from graphs.run"))
 
 
+async def test_what_cannot_be_forgotten_yet_is_not_looked_for_at_every_turn(memory, forgetting):
+    await run_in(memory, "run_going", ended=False, text=CANARY)
+    async with memory.database.transaction() as conn:
+        await forgetting.ask(conn, person(BEN), by=BEN)
+    [receipt] = await forgetting.begin()
+    assert receipt.left_over["checkpoints"] == 1
+    assert await forgetting.begin() == []
+    assert len(await forgetting.work()) == 1
+
+
 async def test_what_somebody_said_to_a_run_is_forgotten_whoever_asked_for_the_run(memory, forgetting):
     for run_id, by in (("run_own", BEN), ("run_others", "U0ADA")):
         await run_in(memory, run_id, ended=run_id == "run_own", text="a brief", by=by)
