@@ -15,7 +15,7 @@ test: install-dev
 	$(BIN)/python -m tests.support.chromium
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-connectors: install-dev $(VENV)/connectors/.installed
+test-connectors: install-dev $(VENV)/connectors/.installed $(VENV)/connectors/.ghost
 	COUNTERSIGN_CONNECTORS=full $(BIN)/pytest tests/connectors
 
 $(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connectors/packages.txt | $(BIN)/uv
@@ -31,6 +31,10 @@ test-model: install-dev .venv-model/.installed
 .venv-model/.installed: tests/model/requirements.txt
 	@$(PYTHON) -m venv .venv-model
 	@.venv-model/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/connectors/.ghost: tests/connectors/servers/ghost_set_up.sh $(VENV)/connectors/.installed
+	@bash $< $(VENV)/connectors/ghost
 	@touch $@
 
 campaign: install-dev

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import math
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -26,15 +27,19 @@ from core.migrate import migrate
 from core.secrets import FileWrappingKey
 from core.subjects import Vault
 from core.trust import TrustLabel
+from memory.distil import Distiller
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder, Vector
 from memory.episode import Episode
-from memory.item import Scope, ScopeKind
+from memory.facts import Facts
+from memory.item import Scope, ScopeKind, Tier
+from memory.recall import Recalled
 from memory.search import written
 from tests.support.remembering import Remembering
 
 ASKER, TEAM = "U0ASKER", "T0"
 SYSTEMS = ("tsvector", "BM25", "vector", "RRF k=60", "this project")
 _DEEPEST = 200
+_MOST_ROUNDS = 1_000
 
 
 class Cached:
@@ -76,9 +81,19 @@ def user_of(speaker: str) -> str:
     return "U" + hashlib.sha256(speaker.encode()).hexdigest()[:9].upper()
 
 
-def scope_of(channel: str) -> Scope:
-    """The scope of a channel."""
-    return Scope(TEAM, ScopeKind.PRIVATE if channel in PRIVATE else ScopeKind.CHANNEL, f"C0{channel.upper()}")
+def scope_of(channel: str, *, apart: bool = False) -> Scope:
+    """The scope of a channel; `apart`: what is asked of one conversation must not be found in another."""
+    private = apart or channel in PRIVATE
+    return Scope(TEAM, ScopeKind.PRIVATE if private else ScopeKind.CHANNEL, f"C0{channel.upper()}")
+
+
+async def join(memory: Remembering, asked: TalkSet) -> None:
+    """Let the asker be a member of everything, and be known to be one now."""
+    async with memory.database.transaction() as conn:
+        for channel in sorted({message.channel for message in asked.messages}):
+            scope = await memory.store.scope_of(conn, scope_of(channel, apart=asked.apart))
+            await memory.store.set_title(conn, scope, channel)
+            await memory.store.set_members(conn, scope, [ASKER])
 
 
 async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
@@ -87,13 +102,11 @@ async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
     async with memory.database.transaction() as conn:
         for speaker, name in asked.people.items():
             await memory.store.set_person(conn, TEAM, user_of(speaker), [name, name.split()[0]], is_guest=False)
-        for channel in sorted({message.channel for message in asked.messages}):
-            scope = await memory.store.scope_of(conn, scope_of(channel))
-            await memory.store.set_title(conn, scope, channel)
-            await memory.store.set_members(conn, scope, [ASKER])
+    await join(memory, asked)
+    took: list[float] = []
     for message in asked.messages:
         episode = Episode(
-            scope_of(message.channel),
+            scope_of(message.channel, apart=asked.apart),
             f"set:{message.name}",
             user_of(message.speaker),
             message.text,
@@ -101,12 +114,25 @@ async def fill(memory: Remembering, asked: TalkSet) -> dict[int, str]:
             TrustLabel.MEMBER,
             conversation=message.talk,
         )
+        since = time.perf_counter()
         async with memory.database.transaction() as conn:
             item = await memory.store.remember(conn, episode)
-            assert item is not None
-            items[item] = message.name
+        took.append(1000 * (time.perf_counter() - since))
+        assert item is not None
+        items[item] = message.name
+    took.sort()
+    print(f"until it can be searched: p50 {took[len(took) // 2]:.1f} ms, p99 {took[len(took) * 99 // 100]:.1f} ms")
+    await learn(memory)
     await memory.embed()
     return items
+
+
+async def learn(memory: Remembering) -> None:
+    """Let the facts be drawn from what was said, by rules alone."""
+    distiller = Distiller(memory.database, memory.store, Facts(memory.store, memory.vault))
+    for _ in range(_MOST_ROUNDS):
+        if not (await distiller.distil()).looked:
+            return
 
 
 class Others:
@@ -203,6 +229,8 @@ class Score:
     hit_10: float = 0.0
     spoken: int = 0
     wrong: int = 0
+    valued: int = 0
+    right: int = 0
 
     def add(self, question: Question, given: Sequence[str], speakers: dict[str, str]) -> None:
         """Count one answer."""
@@ -214,11 +242,19 @@ class Score:
             self.spoken += 1
             self.wrong += bool(given) and speakers[given[0]] != question.speaker
 
+    def add_value(self, question: Question, found: Sequence[Recalled]) -> None:
+        """Count what the first fact says, where the question has one value."""
+        if question.value:
+            fact = next((each.item.text for each in found if each.item.tier is Tier.FACT), "")
+            self.valued += 1
+            self.right += question.value.lower() in fact.lower()
+
     def line(self) -> str:
         """The figures in per cent."""
         many = self.questions / 100
         wrong = f"{100 * self.wrong / self.spoken:6.1f}" if self.spoken else "     -"
-        return f"{self.recall_5 / many:6.1f} {self.recall_10 / many:6.1f} {self.hit_10 / many:6.1f} {wrong}"
+        right = f"{100 * self.right / self.valued:6.1f}" if self.valued else "     -"
+        return f"{self.recall_5 / many:6.1f} {self.recall_10 / many:6.1f} {self.hit_10 / many:6.1f} {wrong} {right}"
 
 
 Scores = dict[str, dict[str, Score]]
@@ -231,15 +267,25 @@ async def ask_all(memory: Remembering, asked: TalkSet, items: dict[int, str], *,
     if others:
         await beside.fill()
     scores: Scores = {name: defaultdict(Score) for name in SYSTEMS}
-    for question in asked.questions:
+    for number, question in enumerate(asked.questions):
+        if number % 50 == 0:
+            await join(memory, asked)
         given = await beside.rankings(question) if others else {}
-        place = None if question.channel is None else scope_of(question.channel)
+        place = None if question.channel is None else scope_of(question.channel, apart=asked.apart)
         found = await memory.ask(question.text, by=ASKER, at=question.at, place=place)
-        given["this project"] = [items[each.item.item_id] for each in found if each.item.item_id in items]
+        given["this project"] = sources(found, items)
         for name, names in given.items():
             for kind in ("all", question.kind):
                 scores[name][kind].add(question, names, speakers)
+        for kind in ("all", question.kind):
+            scores["this project"][kind].add_value(question, found)
     return scores
+
+
+def sources(found: Sequence[Recalled], items: dict[int, str]) -> list[str]:
+    """The messages given, in order: a fact gives those it was drawn from, the newest first."""
+    named = ((each.item.item_id, *reversed(each.item.provenance.derived_from)) for each in found)
+    return list(dict.fromkeys(items[item] for each in named for item in each if item in items))
 
 
 @asynccontextmanager
@@ -261,7 +307,7 @@ async def a_memory(embedder: Embedder) -> AsyncGenerator[Remembering]:
 
 def tell(scores: Scores) -> None:
     """The table."""
-    print(f"{'':28}    R@5   R@10 hit@10  wrong speaker first (%)")
+    print(f"{'':28}    R@5   R@10 hit@10  wrong speaker first, right value (%)")
     for kind in sorted({kind for each in scores.values() for kind in each}):
         for name in SYSTEMS:
             if kind in scores[name]:

@@ -48,6 +48,11 @@ class TalkSet:
     messages: list[Message] = field(default_factory=list[Message])
     questions: list[Question] = field(default_factory=list[Question])
 
+    @property
+    def apart(self) -> bool:
+        """True where each question is asked of one conversation only."""
+        return any(question.channel is not None for question in self.questions)
+
 
 def team_set() -> TalkSet:
     """The set of this repository."""

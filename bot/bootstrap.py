@@ -24,6 +24,7 @@ from actions.policy import Rules
 from actions.questions import Questions
 from actions.reopening import Reopening
 from actions.rules_keeper import Offer, RulesKeeper
+from actions.source import Sources
 from actions.wishes import Wishes
 from bot.extending import catalogue_of, workflows_of
 from bot.firing import Starting, fires_of
@@ -117,6 +118,7 @@ class Installation:
     fires: Fires
     keeping: Keeping
     memory: Memory
+    sources: Sources
 
     async def choose_workflow(self, text: str, requester: str) -> str | None:
         """The workflow that free text asks for, or None when none fits well enough."""
@@ -155,13 +157,14 @@ async def open_installation(settings: Settings, clock: Clock, metrics: Metrics) 
         database = await stack.enter_async_context(open_database(database_url, vault=vault))
         cache = await stack.enter_async_context(open_cache(settings.redis_url.get_secret_value()))
         session = await stack.enter_async_context(ClientSession())
-        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=settings.secrets())
-        stack.push_async_callback(reasoner.close)
         outside = await stack.enter_async_context(reach_outside(settings, database, session, offer.rules, clock))
         catalogue.take_in(outside.actions)
         rules = await _rules_in_force(settings, database, offer, catalogue)
-        opening = open_memory(settings, database, cache, vault, team=lambda: rules().team, clock=clock, metrics=metrics)
+        opening = open_memory(settings, database, cache, vault, rules=rules, clock=clock, metrics=metrics)
         memory = await stack.enter_async_context(opening)
+        embed, secrets = memory.by_meaning, settings.secrets()
+        reasoner = open_reasoner(read_models(settings), metrics, clock=clock, secrets=secrets, embed=embed)
+        stack.push_async_callback(reasoner.close)
         ground = _Ground(database, cache, catalogue, rules, outside, reasoner, memory)
         yield _put_together(settings, clock, metrics, ground)
 
@@ -196,8 +199,7 @@ class _Ground:
 
 
 def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _Ground) -> Installation:
-    rules, database, catalogue = ground.rules, ground.database, ground.catalogue
-    runs = RunStore(database)
+    rules, database, catalogue, runs = ground.rules, ground.database, ground.catalogue, RunStore(ground.database)
     dispatcher = Dispatcher(database, runs, clock=clock, options=engine_options(settings))
 
     async def wake(run_id: RunId, conn: Connection, at: datetime | None = None) -> None:
@@ -206,7 +208,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
     presence = Presence(Groups(), Absences(rules), Reopening(rules, wake=wake))
     doors = _doors(ground, rules, runs, presence, wake=wake, clock=clock, metrics=metrics)
     workflows = Workflows(_workflows(settings, ground.outside.connectors))
-    schedules, reasoner = ScheduleStore(database), ground.reasoner
+    schedules = ScheduleStore(database)
     talk = make_talk(database, runs, workflows, wake=dispatcher.wake, vault=open_vault(settings))
     make_context = _contexts(ground, runs, doors.gateway, talk, workflows, clock)
     surroundings = _surroundings(doors.gateway, make_context, UndoFailed(runs, dispatcher, metrics), talk)
@@ -234,12 +236,13 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         runs=runs,
         dispatcher=dispatcher,
         runner=Runner(database, runs, workflows=workflows, surroundings=surroundings, metrics=metrics),
-        reasoner=reasoner,
+        reasoner=ground.reasoner,
         model_calls=ModelCalls(database),
         schedules=schedules,
         fires=fires_of(schedules, Starting(runs, dispatcher, workflows, rules, metrics), clock),
-        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), metrics=metrics),
+        keeping=open_keeping(settings, database, ground.cache, open_vault(settings), ground.reasoner, rules, metrics),
         memory=ground.memory,
+        sources=ground.outside.sources,
     )
 
 

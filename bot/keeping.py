@@ -5,23 +5,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from actions.policy import Rules
 from bot.erasing import DeliveryTraces
 from bot.settings import Settings
 from core.cache import Cache
 from core.db import Connection, Database
 from core.metrics import Metrics
 from core.subjects import Vault
+from graphs.budgeting import for_person
+from graphs.distilling import ASKER, extractor
 from graphs.erasing import RunTraces
+from graphs.model_calls import ModelCalls
+from graphs.reasoner import Reasoner
 from memory.chronicler import Chronicler
 from memory.disputes import Disputes
-from memory.distil import Distiller
+from memory.distil import Distiller, Extract
 from memory.exchange import Exchange
 from memory.export_file import ExportFiles
 from memory.facts import Facts
 from memory.following import Following
-from memory.forget import Forgetting, Kept
+from memory.forget import Forgetting, Kept, Receipt
 from memory.holding import Quarantine
 from memory.item import Scope, ScopeId, ScopeKind
+from memory.leaving import forget_removed
 from memory.measures import measure, show
 from memory.playbook_store import StoredPlaybook
 from memory.store import Store
@@ -61,10 +67,16 @@ class Keeping:
             (self.distiller.distil, DISTIL_SECONDS),
             (self.chronicler.look, CHRONICLE_SECONDS),
             (self.upkeep.look, UPKEEP_SECONDS),
-            (self.forgetting.begin, FORGET_SECONDS),
+            (self.forget, FORGET_SECONDS),
             (self.forgetting.work, LEFT_SECONDS),
             (self.measure, MEASURE_SECONDS),
         ]
+
+    async def forget(self) -> list[Receipt]:
+        """Fulfil what people have asked to forget, and what follows from channels and people that are gone."""
+        async with self.database.transaction() as conn:
+            await forget_removed(conn, self.forgetting)
+        return await self.forgetting.begin()
 
     async def measure(self) -> None:
         """Put how well memory is kept on the metrics page."""
@@ -80,6 +92,8 @@ def make_keeping(
     owner_url: str | None = None,
     kept: Kept | None = None,
     metrics: Metrics | None = None,
+    extract: Extract | None = None,
+    most_calls_an_hour: int = 0,
 ) -> Keeping:
     """The parts over one database."""
     store = Store(vault, follow=Following(vault))
@@ -92,7 +106,9 @@ def make_keeping(
         store=store,
         facts=facts,
         playbook=playbook,
-        distiller=Distiller(database, store, facts, ask=disputes.ask),
+        distiller=Distiller(
+            database, store, facts, ask=disputes.ask, extract=extract, most_calls_an_hour=most_calls_an_hour
+        ),
         chronicler=Chronicler(database, store, vault),
         upkeep=Upkeep(database, store, facts),
         forgetting=Forgetting(
@@ -113,8 +129,17 @@ def make_keeping(
     )
 
 
-def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Vault, *, metrics: Metrics) -> Keeping:
-    """The parts as configured."""
+def open_keeping(
+    settings: Settings,
+    database: Database,
+    cache: Cache,
+    vault: Vault,
+    reasoner: Reasoner,
+    rules: Callable[[], Rules],
+    metrics: Metrics,
+) -> Keeping:
+    """The parts as configured; a model is asked within the ceilings of a person who is nobody."""
+    calls = ModelCalls(database)
     owner = settings.database_owner_url
     return make_keeping(
         database,
@@ -123,6 +148,8 @@ def open_keeping(settings: Settings, database: Database, cache: Cache, vault: Va
         owner_url=owner.get_secret_value() if owner else None,
         kept=Kept(timedelta(days=settings.wal_days), timedelta(days=settings.backup_days)),
         metrics=metrics,
+        extract=extractor(lambda: for_person(reasoner, calls, rules(), ASKER)) if settings.memory_model_calls else None,
+        most_calls_an_hour=settings.memory_model_calls,
     )
 
 

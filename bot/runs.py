@@ -53,9 +53,9 @@ class Engine:
     workflows: Workflows
 
     def purposes(self) -> dict[str, str]:
-        """Each workflow with what it is for."""
+        """Each workflow with what it needs to be told and what it is for."""
         found = (self.workflows.get(name) for name in self.workflows.names())
-        return {workflow.name: workflow.purpose for workflow in found if workflow is not None}
+        return {each.name: f"{each.usage} — {each.purpose}" for each in found if each is not None}
 
 
 def say(text: str) -> Effect:

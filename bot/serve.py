@@ -18,10 +18,10 @@ from bot.company import settle_first_company
 from bot.costs import CostVerb
 from bot.desks import ClickDesk, CommandDesk
 from bot.doubts import DoubtDesk
+from bot.guiding import guiding_cards, make_guiding
 from bot.health import open_health
 from bot.intake import Desk, Intake
-from bot.keeping import Keeping
-from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb
+from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb, memory_cards
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
 from bot.recalling import RecallDesk, recall_verbs
@@ -41,7 +41,6 @@ from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.case_card import cases_shown
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
-from bot.slack.blocks.memory_cards import dispute_card, held_card, rule_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
@@ -64,8 +63,6 @@ from core.metrics import Metrics
 from core.seals import ORIGIN, SealFolder
 from core.secrets import Signer
 from graphs.run import Run
-from memory.holding import Held
-from memory.item import ItemId
 from scheduler.ticker import Ticker, cron_times
 
 log = logging.getLogger(__name__)
@@ -266,19 +263,9 @@ def _cards(installation: Installation) -> dict[str, Render]:
         "rules": shown(installation.rules.change, rules_card),
         "errand": shown(installation.errands.view, errand_card),
         "doubt": shown(installation.doubts.view, doubt_card),
-        **_memory_cards(installation.keeping),
+        **memory_cards(installation.keeping),
+        **guiding_cards(installation),
         "case": cases_shown(installation.database),
-    }
-
-
-def _memory_cards(keeping: Keeping) -> dict[str, Render]:
-    async def held(item: str) -> Held | None:
-        return await keeping.quarantine.view(ItemId(int(item)))
-
-    return {
-        "rule": shown(keeping.playbook.rule, rule_card),
-        "dispute": shown(keeping.disputes.view, dispute_card),
-        "quarantine": shown(held, held_card),
     }
 
 
@@ -303,6 +290,7 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
         zone_of=people.zone,
         clock=installation.clock,
     )
+    guiding = make_guiding(installation, runs, people)
     commands = CommandDesk(
         runs,
         schedules,
@@ -318,10 +306,12 @@ def _intake(installation: Installation, side: SlackSide) -> Intake:
             "undo": UndoDesk(runs, installation.runs, command=settings.command, metrics=metrics),
             "memory": _memory_verb(installation, side),
             **presence_verbs(presence, settings.command),
+            **guiding.verbs,
         },
     )
     others = {
         **_further_desks(installation, runs, people),
+        **guiding.desks,
         "reopen": presence,
         "run": PromotionDesk(runs, installation.runs, metrics),
     }

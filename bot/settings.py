@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     memory_port: int = Field(0, ge=0, le=65535, validation_alias="COUNTERSIGN_MEMORY_PORT")
     """Where people's own tools reach their memory, on loopback; 0 for nowhere."""
+    memory_model_calls: int = Field(0, ge=0, le=10_000, validation_alias="COUNTERSIGN_MEMORY_MODEL_CALLS")
+    """How often in an hour a model may be asked what messages say beside the plain forms; 0 for never."""
     wal_days: int = Field(1, ge=0, le=3650, validation_alias="COUNTERSIGN_WAL_DAYS")
     """How long the database's write-ahead log is kept, archives included: receipts of forgetting name its end."""
     backup_days: int = Field(35, ge=0, le=3650, validation_alias="COUNTERSIGN_BACKUP_DAYS")

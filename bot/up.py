@@ -156,7 +156,8 @@ async def _announce(settings: Settings, clock: Clock) -> None:
     if not await _is_ready(settings, clock):
         print(f"Countersign is not ready after {_WAIT_SECONDS:.0f} s. Look at {settings.home / 'log'}.", flush=True)
     elif settings.is_local:
-        print(f"\n  Countersign is ready: http://127.0.0.1:{settings.port}\n  Ctrl-C stops everything.\n", flush=True)
+        print(f"\n  Countersign is ready: http://127.0.0.1:{settings.port}", flush=True)
+        print(f"  New here? Type {settings.command} demo there. Ctrl-C stops everything.\n", flush=True)
     else:
         print(f"\n  Countersign is connected to Slack. Try {settings.command} help there.\n", flush=True)
 

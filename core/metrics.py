@@ -34,6 +34,7 @@ class Metrics:
         self.model_seconds = self._histogram("model_seconds", "Duration of one model call", "purpose", "model")
         self.model_tokens = self._counter("model_tokens", "Tokens used", "purpose", "model", "direction")
         self.model_cost = self._counter("model_cost_usd", "Cost of model calls in USD", "purpose", "model")
+        self.spend = self._counter("spend_usd", "Cost of models by what they worked on", "workflow", "purpose")
         self.memory_recalls = self._counter("memory_recalls", "Recalls by what came of them", "purpose", "outcome")
         self.memory_seconds = self._histogram("memory_seconds", "Duration of one stage of remembering", "stage")
         self.memory_tokens = self._counter("memory_tokens", "Tokens of memory given", "purpose")

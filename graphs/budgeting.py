@@ -5,6 +5,7 @@ from dataclasses import replace
 from actions.policy import Rules
 from core.clock import Clock
 from graphs.budget import Amounts, ceilings_of_person, ceilings_of_run
+from graphs.chains import Chains
 from graphs.context import RunContext
 from graphs.guarding import AskerBudget, RunBudget
 from graphs.llm_reasoner import LlmReasoner
@@ -25,7 +26,8 @@ def within_budgets(context: RunContext, workflow: Workflow | None, clock: Clock)
     reasoner = context.reasoner
     if isinstance(reasoner, LlmReasoner):
         mate = context.rules.team.teammate(run.workflow, run.conversation.channel)
-        reasoner = reasoner.within(budget, {**context.rules.team.models, **(mate.models if mate else {})})
+        chains: Chains = {**context.rules.team.models, **(mate.models if mate else {})}
+        reasoner = reasoner.within(budget, chains, mate.persona if mate else "")
     return replace(context, budget=budget, reasoner=reasoner)
 
 

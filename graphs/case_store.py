@@ -61,12 +61,29 @@ async def claim(conn: Connection, workspace: str, batch: Batch, run_id: RunId) -
     return "ours" if row is not None and row["run_id"] == run_id else "theirs"
 
 
-async def open_cases(conn: Connection, workspace: str) -> dict[str, Case]:
-    """The open cases by their keys, locked until the transaction ends."""
+async def open_cases(conn: Connection, workspace: str, keys: Sequence[str]) -> dict[str, Case]:
+    """The open cases of these keys, locked until the transaction ends."""
     cursor = await conn.execute(
-        "select * from graphs.alert_case where workspace = %s and is_open order by case_id for update", (workspace,)
+        """
+        select * from graphs.alert_case where workspace = %s and is_open and case_key = any(%s)
+        order by case_id for update
+        """,
+        (workspace, list(keys)),
     )
     return {row["case_key"]: _case(row) for row in await cursor.fetchall()}
+
+
+async def close_silent(conn: Connection, workspace: str, newest: datetime) -> None:
+    """End the cases that have been silent for long when the sensor wrote its newest alert, which is not to come."""
+    cursor = await conn.execute(
+        """
+        update graphs.alert_case set is_open = false, updated_at = core.now()
+        where workspace = %s and is_open and last_at < least(%s, core.now()) - %s returning case_id
+        """,
+        (workspace, newest, SILENCE),
+    )
+    for row in await cursor.fetchall():
+        await refresh_cards(conn, "case", row["case_id"])
 
 
 async def open_keys(conn: Connection, workspace: str, since: datetime) -> list[str]:
@@ -138,12 +155,6 @@ async def begin_containment(conn: Connection, case: Case, run_id: RunId) -> None
         (run_id, case.case_id),
     )
     await refresh_cards(conn, "case", case.case_id)
-
-
-async def refresh(conn: Connection, case_ids: Sequence[str]) -> None:
-    """Owe the cards of these cases a rendering, because a run about them has moved on."""
-    for case_id in case_ids:
-        await refresh_cards(conn, "case", case_id)
 
 
 def thread_of(case: Case) -> Conversation:

@@ -165,6 +165,7 @@ class ModelChains:
         )
         await guard.settle(call_id, settled)
         self._count(wanted.purpose, options.model, settled, now - started)
+        self._metrics.spend.labels(guard.workflow, wanted.purpose).inc((settled.micro or 0) / 1_000_000)
         return told, worst.micro if partial and options.price is not None else micro
 
     async def _reserved(

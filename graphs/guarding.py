@@ -29,6 +29,11 @@ _UNITS: dict[str, tuple[Unit, int]] = {
 class BudgetGuard(Protocol):
     """Keeps what is used within budgets, and remembers what was answered."""
 
+    @property
+    def workflow(self) -> str:
+        """What is worked on; empty outside of a run."""
+        ...
+
     async def recall(self, asked: str) -> Recalled | None:
         """The answer to the same question of the same run, if there was one."""
         ...
@@ -48,6 +53,8 @@ class BudgetGuard(Protocol):
 
 class NoGuard:
     """Limits nothing and remembers nothing: for a reasoner that nobody has bound to a run or a person."""
+
+    workflow = ""
 
     async def recall(self, asked: str) -> Recalled | None:
         """Nothing is remembered."""
@@ -72,6 +79,11 @@ class AskerBudget:
     calls: ModelCalls
     asker: Asker
     ceilings: Sequence[Ceiling]
+
+    @property
+    def workflow(self) -> str:
+        """What is worked on; empty outside of a run."""
+        return self.asker.workflow
 
     async def recall(self, asked: str) -> Recalled | None:
         """The answer this run had; outside of a run nothing is remembered."""

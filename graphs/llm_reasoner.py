@@ -62,15 +62,17 @@ class LlmReasoner:
         fallback: Reasoner,
         guard: BudgetGuard | None = None,
         own: Chains | None = None,
+        persona: str = "",
     ) -> None:
         self._chains = chains
         self._fallback = fallback
         self._guard = guard or NoGuard()
         self._own = own
+        self._persona = persona
 
-    def within(self, guard: BudgetGuard, own: Chains | None = None) -> "LlmReasoner":
-        """This reasoner, spending within these budgets and asking by these chains where there are any."""
-        return LlmReasoner(self._chains, fallback=self._fallback, guard=guard, own=own)
+    def within(self, guard: BudgetGuard, own: Chains | None = None, persona: str = "") -> "LlmReasoner":
+        """This reasoner, spending within these budgets, asking by these chains, writing as this persona."""
+        return LlmReasoner(self._chains, fallback=self._fallback, guard=guard, own=own, persona=persona)
 
     async def close(self) -> None:
         """Close the connections to the models' servers."""
@@ -109,7 +111,8 @@ class LlmReasoner:
         if not by_rules.certain:
             # Facts are missing: a model would have to invent them.
             return by_rules
-        asked = await self._ask("draft", {"template": template, "facts": dict(facts)}, _Draft, usable)
+        data = {"template": template, "facts": dict(facts), "persona": self._persona}
+        asked = await self._ask("draft", data, _Draft, usable)
         return self._thought(asked, cast(str, asked.answer)) if asked.outcome == "ok" else self._fallen(asked, by_rules)
 
     async def summarise(self, texts: Sequence[str], *, sentences: int = 3) -> Thought[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from actions.mailbox import Mail
 from graphs.reasoner import Example
 
 
@@ -87,3 +88,11 @@ _SHOWN = {
     ),
 }
 EXAMPLES = tuple(Example(kind, text) for kind, texts in _SHOWN.items() for text in texts)
+
+#: How much of a mail decides what it is about: what comes after is signatures and quotes.
+_TELLING = 1500
+
+
+def telling(mail: Mail) -> str:
+    """The words of a mail by which it is told what it is about."""
+    return f"{mail.subject}\n{mail.text}"[:_TELLING]

@@ -1,6 +1,7 @@
 """The models of an installation as they are configured, and the reasoner that uses them; without any, rules."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from core.clock import Clock, SystemClock
 from core.metrics import Metrics
@@ -10,17 +11,25 @@ from graphs.chat import ModelOptions, Price, Structured, untraced
 from graphs.reasoner import Reasoner
 from graphs.rules_reasoner import RulesReasoner
 
+if TYPE_CHECKING:
+    from graphs.likeness import Embed
+
 __all__ = ["ModelOptions", "Models", "Price", "Structured", "open_reasoner", "untraced"]
 
 
 def open_reasoner(
-    models: Models, metrics: Metrics, *, clock: Clock | None = None, secrets: Sequence[str] = ()
+    models: Models,
+    metrics: Metrics,
+    *,
+    clock: Clock | None = None,
+    secrets: Sequence[str] = (),
+    embed: "Embed | None" = None,
 ) -> Reasoner:
     """A reasoner with these chat models, or one that works by rules where there is none.
 
-    Whoever opens it closes it. None of `secrets` ever stands in a prompt.
+    Whoever opens it closes it. None of `secrets` ever stands in a prompt. With `embed`, rules sort texts by meaning.
     """
-    rules = RulesReasoner()
+    rules = RulesReasoner(embed=embed)
     if not models.options:
         return rules
     # Imported here: an installation without a model must not pay for its library at each start.

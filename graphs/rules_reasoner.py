@@ -5,9 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log, sqrt
 from string import Template
+from typing import TYPE_CHECKING
 from zlib import crc32
 
+from core.errors import CountersignError
 from graphs.reasoner import Choice, Example, Schema, Thought, Wanted
+
+if TYPE_CHECKING:
+    from graphs.likeness import Embed, Likeness
 
 _WORD = re.compile(r"[^\W_]+(?:'\w+)?")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -30,18 +35,48 @@ _Vector = dict[int, float]
 class RulesReasoner:
     """Answers by likeness and pattern; a text unlike every example gets an honest `None`.
 
-    `floor` is the least likeness (cosine, 0 to 1) that counts as a match, `margin` the least lead over the next label.
+    With `embed`, likeness is learned from the examples' meanings; while no vectors come, and without it, it goes by
+    letters: `floor` is then the least likeness (cosine, 0 to 1) that counts as a match, `margin` the least lead over
+    the next label.
     """
 
-    def __init__(self, *, floor: float = 0.25, margin: float = 0.03) -> None:
+    def __init__(self, *, floor: float = 0.25, margin: float = 0.03, embed: "Embed | None" = None) -> None:
         self._floor = floor
         self._margin = margin
+        self._embed = embed
+        self._likeness: Likeness | None = None
 
     async def close(self) -> None:
         """Nothing is held open."""
 
     async def classify(self, text: str, examples: Sequence[Example]) -> Thought[str | None]:
         """The label of the nearest example, unless it is too far or another label is as near."""
+        learned = await self._learned(text, examples)
+        return self._by_letters(text, examples) if learned is None else learned
+
+    async def _learned(self, text: str, examples: Sequence[Example]) -> Thought[str | None] | None:
+        """What the examples' meanings say; None where there is no embedder, or it is away, or too little to learn."""
+        if self._embed is None or len({example.label for example in examples}) < 2:
+            return None
+        if self._likeness is None:
+            # Imported here: an installation without an embedder must not pay for numpy at each start.
+            from graphs.likeness import Likeness
+
+            self._likeness = Likeness(self._embed)
+        try:
+            guess = await self._likeness.guess(text, examples)
+        except CountersignError:
+            return None
+        if not guess.is_near:
+            # Few examples do not show what lies outside all of them: then words and meaning must say the same.
+            found = self._by_letters(text, examples)
+            same = found.value == guess.label
+            return found if same else Thought(None, "rules", certain=False, note=_NOTHING_LIKE_IT)
+        if not guess.is_sure:
+            return Thought(None, "rules", certain=False, note=f"it could be {guess.label} or {guess.second}")
+        return Thought(guess.label, "rules", note=f"leads {guess.second} by {guess.lead:.2f}")
+
+    def _by_letters(self, text: str, examples: Sequence[Example]) -> Thought[str | None]:
         ranked = _ranked(text, [(example.label, example.text) for example in examples])
         best, second = ([*ranked, ("", 0.0), ("", 0.0)])[:2]
         if best[1] < self._floor:
@@ -79,6 +114,12 @@ class RulesReasoner:
         if best[1] < self._floor:
             return Thought((), "rules", certain=False, note=_NOTHING_LIKE_IT)
         return Thought((best[0],), "rules", certain=False, note=f"likeness {best[1]:.2f}")
+
+
+def nearest(text: str, others: Sequence[str]) -> list[int]:
+    """The places of those texts, the one most like `text` first."""
+    ranked = _ranked(text, [(str(place), other) for place, other in enumerate(others)])
+    return [int(place) for place, _ in ranked]
 
 
 def _ranked(text: str, labelled: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:

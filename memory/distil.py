@@ -43,6 +43,7 @@ class Message:
     source: str
     subjects: tuple[str, ...]
     version: int
+    recorded_at: datetime
 
     @property
     def is_own(self) -> bool:
@@ -63,6 +64,8 @@ class Drafted:
     quote: str
 
 
+#: Runs of words that recall gave, and since when it had.
+Given = Mapping[str, datetime]
 #: Given by whoever knows models: everything that these messages say.
 Extract = Callable[[Sequence[Message]], Awaitable[Sequence[Drafted]]]
 #: Puts a dispute to a person, in the caller's transaction.
@@ -122,6 +125,8 @@ class Distiller:
         async with self._database.transaction() as conn:
             await fence(conn, EVERYWHERE)
             rows = await _due(conn, most)
+            if not rows:
+                return Round()
             messages = await self._read(conn, rows)
             given = await self._given(conn, {message.scope_id for message in messages})
             may_ask = self._extract is not None and await _calls(conn) < self._most_calls
@@ -131,9 +136,8 @@ class Distiller:
         for message in messages:
             if message.item_id in learned or message.item_id in changed:
                 await self._write(message, learned.get(message.item_id, []), done)
-        if rows:
-            kinds = {each.item_id: kind_of(each.text, claims=len(learned.get(each.item_id, ()))) for each in messages}
-            await self._note(rows, kinds, done)
+        kinds = {each.item_id: kind_of(each.text, claims=len(learned.get(each.item_id, ()))) for each in messages}
+        await self._note(rows, kinds, done)
         return done
 
     async def _write(self, message: Message, claims: Sequence[Claim], done: Round) -> None:
@@ -189,7 +193,7 @@ class Distiller:
         return found
 
     async def _learned(
-        self, messages: Sequence[Message], done: Round, given: frozenset[str], *, may_ask: bool
+        self, messages: Sequence[Message], done: Round, given: Given, *, may_ask: bool
     ) -> Mapping[ItemId, Sequence[Claim]]:
         found = list[tuple[Message, Found]]()
         worth = list[Message]()
@@ -207,7 +211,7 @@ class Distiller:
         learned = dict[ItemId, list[Claim]]()
         for message, each in found:
             claim = _claim(message, each)
-            if _comes_back(claim, given):
+            if _comes_back(message, claim, given):
                 done.echoes += 1
             else:
                 learned.setdefault(message.item_id, []).append(claim)
@@ -228,35 +232,43 @@ class Distiller:
                 found.append((message, placed))
         return found
 
-    async def _given(self, conn: Connection, scopes: set[ScopeId]) -> frozenset[str]:
-        """The runs of words of everything that recall gave lately out of these scopes."""
+    async def _given(self, conn: Connection, scopes: set[ScopeId]) -> Given:
+        """The runs of words of everything that recall gave lately out of these scopes, and since when it had."""
         cursor = await conn.execute(
             """
-            select scope.workspace, coalesce(item.sealed, episode.sealed) as sealed
-            from (select item_id, max(log.at) as at from memory.recall_item join memory.recall_log log using (recall_id)
+            select scope.workspace, coalesce(item.sealed, episode.sealed) as sealed, given.at
+            from (select item_id, min(log.at) as at, max(log.at) as last
+                  from memory.recall_item join memory.recall_log log using (recall_id)
                   where log.at > core.now() - interval '14 days' group by item_id) as given
             join memory.item item using (item_id) join memory.scope scope using (scope_id)
             left join memory.episode episode on episode.episode_id = item.episode_id
-            where item.scope_id = any(%s) order by given.at desc limit %s
+            where item.scope_id = any(%s) order by given.last desc limit %s
             """,
             (list(scopes), _ECHO_ITEMS),
         )
-        texts = [await self._store.text_of(conn, row["workspace"], row["sealed"]) for row in await cursor.fetchall()]
-        return frozenset(
-            run for text in texts if text for start, end in sentences(text) for run in runs_of(text[start:end])
-        )
+        given = dict[str, datetime]()
+        for row in await cursor.fetchall():
+            text = await self._store.text_of(conn, row["workspace"], row["sealed"]) or ""
+            for start, end in sentences(text):
+                for run in runs_of(text[start:end]):
+                    given[run] = min(given.get(run, row["at"]), row["at"])
+        return given
 
 
 async def _due(conn: Connection, most: int) -> list[Row]:
     cursor = await conn.execute(
         """
         select item.item_id, item.scope_id, item.author, item.said_at, item.trust, item.source, item.subjects,
-               item.distilled, item.text_version, scope.workspace, episode.sealed
+               item.distilled, item.text_version, item.recorded_at, scope.workspace, episode.sealed
         from memory.item item join memory.scope scope using (scope_id)
         join memory.episode episode on episode.episode_id = item.episode_id
         where item.tier = 'episode' and item.distilled < item.text_version
           and not exists (select 1 from memory.quarantine held where held.item_id = item.item_id
                           and held.state <> 'released')
+          -- How far a member may be trusted is known only once Slack has said that they are one.
+          and not (item.trust = 'external' and item.author ~ '^[UW][A-Z0-9]+$' and not exists (
+            select 1 from memory.person known
+            where known.workspace = scope.workspace and known.user_id = item.author))
         order by item.item_id limit %s
         """,
         (most,),
@@ -274,11 +286,12 @@ async def _calls(conn: Connection) -> int:
     return int(row["many"])
 
 
-def _comes_back(claim: Claim, given: frozenset[str]) -> bool:
-    """True when it only repeats what recall had given; whoever says that it changed, or since when, says it anew."""
+def _comes_back(message: Message, claim: Claim, given: Given) -> bool:
+    """True when it only repeats what recall had given before; whoever says that it changed, or when, says it anew."""
     said = f" {claim.span.text.casefold()} "
     says_anew = claim.valid_from != claim.said_at or claim.ends or any(word in said for word in _NOW_WORDS)
-    return not says_anew and is_echo(claim.span.text, given)
+    before = {run for run, at in given.items() if at <= message.recorded_at}
+    return not says_anew and is_echo(claim.span.text, before)
 
 
 def _claim(message: Message, found: Found) -> Claim:
@@ -322,4 +335,5 @@ def _message(row: Row, text: str) -> Message:
         source=row["source"],
         subjects=tuple(row["subjects"]),
         version=row["text_version"],
+        recorded_at=row["recorded_at"],
     )

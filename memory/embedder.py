@@ -9,7 +9,7 @@ import math
 import re
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,32 +203,6 @@ class HashedNgrams:
             vector[found % self.dimension] += (1 if found & 0x8000_0000 else -1) * (1 + math.log(count))
         length = math.sqrt(sum(part * part for part in vector))
         return [part / length for part in vector] if length else [1.0, *vector[1:]]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-Embed = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
-
-
-class RemoteEmbedder:
-    """Whatever model stands behind a callable; graphs give one that speaks OpenAI's interface."""
-
-    def __init__(self, model: str, dimension: int, embed: Embed) -> None:
-        width_of(dimension)
-        self.model, self.dimension = f"{model}/{dimension}", dimension
-        self._embed = embed
-
-    async def query(self, text: str) -> Vector:
-        """The vector of what is looked for."""
-        return (await self.passages([text]))[0]
-
-    async def passages(self, texts: Sequence[str]) -> list[Vector]:
-        """The vectors of what may be found."""
-        found = [list(each) for each in await self._embed([text[:MOST_CHARACTERS] or " " for text in texts])]
-        if len(found) != len(texts) or any(len(each) != self.dimension for each in found):
-            raise EmbedderAway(f"The embedding model {self.model} gave vectors of another size. Check its name.")
-        return found
 
     async def close(self) -> None:
         """Nothing is held."""

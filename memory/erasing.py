@@ -65,7 +65,7 @@ NOTHING = Found((), (), (), (), (), ())
 
 _MATCHES = """
   scope.workspace = %(workspace)s
-  and (%(person)s = '' or %(person)s = any({table}.subjects))
+  and (%(person)s = '' or %(person)s = any({table}.subjects) or (scope.kind = 'person' and scope.name = %(person)s))
   and (%(source)s = '' or {table}.source = %(source)s)
   and (%(name)s::text is null or scope.name = %(name)s)
   and (%(since)s::timestamptz is null or {table}.said_at >= %(since)s)

@@ -226,12 +226,12 @@ class Facts:
         return await self._facts(conn, workspace, await cursor.fetchall())
 
     async def _facts(self, conn: Connection, workspace: str, rows: Sequence[Row]) -> list[Fact]:
-        found = [(row, await self._open(conn, workspace, row)) for row in rows]
+        found = [(row, await self.opened(conn, workspace, row)) for row in rows]
         return [_fact(row, said) for row, said in found if said is not None]
 
     async def claim_of(self, conn: Connection, workspace: str, row: Row) -> Claim | None:
         """The stored claim as a value; None once a key of it is destroyed."""
-        said = await self._open(conn, workspace, row)
+        said = await self.opened(conn, workspace, row)
         if said is None:
             return None
         return Claim(
@@ -255,7 +255,8 @@ class Facts:
         text = json.dumps(said, ensure_ascii=False)
         return await self._vault.seal(conn, workspace, subjects, about=ABOUT, text=text)
 
-    async def _open(self, conn: Connection, workspace: str, row: Row) -> dict[str, str] | None:
+    async def opened(self, conn: Connection, workspace: str, row: Row) -> dict[str, str] | None:
+        """What a stored claim or fact says; None once a key of it is destroyed."""
         text = await self._store.text_of(conn, workspace, row["sealed"])
         return None if text is None else json.loads(text)
 

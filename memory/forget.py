@@ -263,7 +263,9 @@ class Forgetting:
                   when link.inhparent is null then space.nspname = 'memory'
                   else space.nspname = 'memory' and exists (
                     select 1 from unnest(%s::bigint[]) as scope where satisfies_hash_partition(
-                      link.inhparent, 16, substring(part.relname from '[0-9]+$')::int, scope)) end
+                      link.inhparent,
+                      (select count(*) from pg_inherits each where each.inhparent = link.inhparent)::int,
+                      substring(part.relname from '[0-9]+$')::int, scope)) end
                 order by 1
                 """,
                 (list(scopes),),

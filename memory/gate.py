@@ -66,6 +66,10 @@ def runs_of(text: str) -> frozenset[str]:
 
 
 def is_echo(sentence: str, given: Collection[str]) -> bool:
-    """True when this sentence comes from what recall had given: most of its runs stand in `given`."""
-    runs = runs_of(sentence)
-    return bool(runs) and sum(run in given for run in runs) / len(runs) >= _ECHO
+    """True when this sentence comes from what recall had given: most of its words stand there in the same rows."""
+    words = content_words(sentence)
+    if len(words) <= _RUN:
+        return bool(words) and " ".join(words) in given
+    places = [place for place in range(len(words) - _RUN + 1) if " ".join(words[place : place + _RUN]) in given]
+    covered = {place + step for place in places for step in range(_RUN)}
+    return len(covered) / len(words) >= _ECHO

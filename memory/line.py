@@ -84,7 +84,7 @@ class RuleLine(InScope):
 
     kind: Literal["rule"] = "rule"
     id: Annotated[str, Field(min_length=1, max_length=100)]
-    rule_kind: Literal["style", "practice"]
+    rule_kind: Literal["style", "practice", "lesson"]
     text: str
     check: Annotated[Check, Field(discriminator="check")]
     state: Literal["suggested", "active", "dropped"]

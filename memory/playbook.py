@@ -23,7 +23,8 @@ from core.db import Connection
 from core.errors import CountersignError
 from memory.item import Scope
 
-Kind = Literal["style", "practice"]
+Kind = Literal["style", "practice", "lesson"]
+"""How texts are written, how things are done, and what classifying is taught."""
 State = Literal["suggested", "active", "dropped"]
 
 
@@ -84,7 +85,34 @@ class ToneNote(_Check):
     note: str
 
 
-Check = BannedPhrase | BannedEmoji | RequiredPhrase | RequiredSection | LongestSentence | LongestText | ToneNote
+class Term(_Check):
+    """What a word means here; it finds nothing in a draft and helps to tell what a text is about."""
+
+    check: Literal["term"] = "term"
+    term: Annotated[str, Field(min_length=1, max_length=60)]
+    means: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class LabelledExample(_Check):
+    """A text with the label that a workflow should give it; it finds nothing in a draft."""
+
+    check: Literal["labelled_example"] = "labelled_example"
+    workflow: str
+    label: str
+    sentence: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+Check = (
+    BannedPhrase
+    | BannedEmoji
+    | RequiredPhrase
+    | RequiredSection
+    | LongestSentence
+    | LongestText
+    | ToneNote
+    | Term
+    | LabelledExample
+)
 CHECKS: TypeAdapter[Check] = TypeAdapter(Annotated[Check, Field(discriminator="check")])
 
 
@@ -209,6 +237,8 @@ _CHECKERS: dict[type[_Check], Callable[[str, Rule], Iterator[Finding]]] = {
     LongestSentence: _sentences,
     LongestText: _length,
     ToneNote: _nothing,
+    Term: _nothing,
+    LabelledExample: _nothing,
 }
 
 

@@ -74,7 +74,10 @@ class StoredPlaybook:
         return kept
 
     async def suggest(self, conn: Connection, wish: Wish, *, at: Conversation | None = None) -> Rule | None:
-        """Keep this as a suggestion, with a card where `at` is given; None where it is known, or was dropped before."""
+        """Keep this as a suggestion, with a card where `at` is given; None where it is known, or was dropped before.
+
+        A lesson is said by a person each time, so one that was dropped is a suggestion again.
+        """
         rule = await self._keep(conn, wish, "suggested")
         if rule is not None and at is not None:
             await show_card(conn, CARD, rule.rule_id, at)
@@ -96,8 +99,9 @@ class StoredPlaybook:
             insert into memory.rule (rule_id, scope_id, kind, state, said_by, source, subjects, sealed, mark)
             values (%(id)s, %(scope)s, %(kind)s, %(state)s, %(by)s, %(source)s, %(subjects)s, %(sealed)s, %(mark)s)
             on conflict (scope_id, kind, mark) do update
-              set state = 'active', settled_by = excluded.said_by, settled_at = core.now()
-              where excluded.state = 'active' and rule.state <> 'active'
+              set state = excluded.state, settled_by = excluded.said_by, settled_at = core.now()
+              where (excluded.state = 'active' and rule.state <> 'active')
+                 or (excluded.kind = 'lesson' and excluded.state = 'suggested' and rule.state = 'dropped')
             returning *
             """,
             {

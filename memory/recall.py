@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from core.metrics import Metrics
 from core.subjects import Vault
 from memory.embedder import Embedder, EmbedderAway, Vector
 from memory.hot import Hot
-from memory.item import ItemId, MemoryItem, Scope, ScopeId, ScopeKind
+from memory.item import ItemId, MemoryItem, Scope, ScopeId, ScopeKind, Tier
 from memory.names import Meant, channels_meant, possible_names, who_is_meant
 from memory.ranking import Ranked, rank, within_cap
 from memory.reading import Reading
@@ -22,6 +23,8 @@ from memory.store import INDEX, fence, lexemes
 from memory.terms import MOST_CHARACTERS, languages_for, mark_of, readable, whole_words
 
 log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"\w+")
 
 #: Of one item at most this much is given, however long it is.
 LONGEST_QUOTE = 1_500
@@ -229,12 +232,23 @@ def _quoted(item: MemoryItem) -> MemoryItem:
 
 
 def _repeats_last(found: Iterable[Recalled]) -> list[Recalled]:
-    seen, first, last = set[str](), list[Recalled](), list[Recalled]()
+    """What says the same is given once; as a fact where there is one, for that knows how long it holds."""
+    places, first, last = dict[str, int](), list[Recalled](), list[Recalled]()
     for each in found:
-        said = " ".join(each.item.text.casefold().split())
-        (last if said in seen else first).append(each)
-        seen.add(said)
+        said = " ".join(_WORD.findall(each.item.text.casefold())) or each.item.text
+        place = places.setdefault(said, len(first))
+        if place == len(first):
+            first.append(each)
+        elif _is_fact_of(each.item, first[place].item):
+            last.append(first[place])
+            first[place] = replace(each, score=first[place].score)
+        else:
+            last.append(each)
     return first + last
+
+
+def _is_fact_of(fact: MemoryItem, other: MemoryItem) -> bool:
+    return fact.tier is Tier.FACT and other.tier is Tier.EPISODE and fact.provenance.author == other.provenance.author
 
 
 async def visible_to(conn: Connection, asked: Asked) -> Visible:

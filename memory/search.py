@@ -74,36 +74,49 @@ _FOUND: LiteralString = """
   select item_id from best_words union select item_id from nearest
 ), candidates as (
   select item_id from first
-  union select neighbour.item_id from first join memory.item item using (item_id), {around}
+  union select unnest(array[{before}, {after}]) from
+    (select item_id, said_at, conversation_id from first join memory.item using (item_id)) as base
   union select part.item_id from (select conversation_id from talks order by words desc limit %(talks)s) as talk,
     lateral (select item_id from memory.item where item.conversation_id = talk.conversation_id
              order by said_at, item_id limit %(of_talk)s) as part
+), base as materialized (
+  select item.item_id as found_id, item.scope_id, item.tier, item.author, item.trust, item.said_at as found_at,
+         item.subjects, coalesce(origin.item_id, item.item_id) as item_id,
+         coalesce(origin.said_at, item.said_at) as said_at,
+         coalesce(origin.conversation_id, item.conversation_id) as conversation_id
+  from candidates join memory.item item using (item_id)
+  left join lateral (
+    select source.item_id, source.conversation_id, source.said_at
+    from memory.item_source link join memory.item source on source.item_id = link.source_item_id
+    where link.item_id = item.item_id order by source.said_at desc limit 1
+  ) as origin on item.tier <> 'episode'
+  where {holds}
+), placed as materialized (
+  select base.*, {before} as before_id, {after} as after_id from base
 )
-select item.item_id, item.scope_id, item.tier, item.author, item.trust, item.said_at, item.conversation_id,
-       item.subjects, coalesce(own.words, 0) as words, coalesce(talk.words, 0) as conversation,
-       {meaning} as meaning, beside.words as neighbours
-from candidates join memory.item item using (item_id)
-left join words own using (item_id)
-left join talks talk on talk.conversation_id = item.conversation_id
+select placed.found_id as item_id, placed.scope_id, placed.tier, placed.author, placed.trust,
+       placed.found_at as said_at, placed.conversation_id, placed.subjects, coalesce(own.words, 0) as words,
+       coalesce(talk.words, 0) as conversation, {meaning} as meaning,
+       (coalesce(before.words, 0) + coalesce(after.words, 0)) / 2 as neighbours
+from placed
+left join words own on own.item_id = placed.found_id
+left join words before on before.item_id = placed.before_id
+left join words after on after.item_id = placed.after_id
+left join talks talk on talk.conversation_id = placed.conversation_id
 {vectors}
-cross join lateral (
-  select coalesce(sum(words.words) / 2, 0) as words
-  from {around} left join words on words.item_id = neighbour.item_id
-) as beside
-where {holds}
 """
 
-#: The message before and the one after in the same conversation.
-_AROUND: LiteralString = """
-lateral (
-  (select item_id from memory.item before where before.conversation_id = item.conversation_id
-     and (before.said_at, before.item_id) < (item.said_at, item.item_id)
-   order by before.said_at desc, before.item_id desc limit 1)
-  union all
-  (select item_id from memory.item after where after.conversation_id = item.conversation_id
-     and (after.said_at, after.item_id) > (item.said_at, item.item_id)
-   order by after.said_at, after.item_id limit 1)
-) as neighbour
+#: The message before, and the one after, in the same conversation; what was made of messages stands where the last did.
+#: What they are beside is named `base` and has plain columns, or the fence would keep the index from being used.
+_BEFORE: LiteralString = """
+(select item_id from memory.item before where before.conversation_id = base.conversation_id
+   and (before.said_at, before.item_id) < (base.said_at, base.item_id)
+ order by before.said_at desc, before.item_id desc limit 1)
+"""
+_AFTER: LiteralString = """
+(select item_id from memory.item after where after.conversation_id = base.conversation_id
+   and (after.said_at, after.item_id) > (base.said_at, base.item_id)
+ order by after.said_at, after.item_id limit 1)
 """
 
 #: What holds now, or held then, and is not past its time.
@@ -128,7 +141,11 @@ _EXACTLY: LiteralString = "(embedding <=> %(vector)s::halfvec) + 0"
 
 
 def _statement(looked: Looked, *, exactly: bool) -> sql.Composed:
-    parts: dict[str, sql.Composable] = {"holds": sql.SQL(_HOLDS), "around": sql.SQL(_AROUND)}
+    parts: dict[str, sql.Composable] = {
+        "holds": sql.SQL(_HOLDS),
+        "before": sql.SQL(_BEFORE),
+        "after": sql.SQL(_AFTER),
+    }
     if looked.vector is None:
         nearest: sql.Composable = sql.SQL("nearest as (select null::bigint as item_id where false)")
         parts |= {"meaning": sql.SQL("null::float8"), "vectors": sql.SQL("")}
@@ -139,8 +156,8 @@ def _statement(looked: Looked, *, exactly: bool) -> sql.Composed:
         parts |= {
             "meaning": sql.SQL("1 - (vector.embedding <=> %(vector)s::halfvec)"),
             "vectors": sql.SQL(
-                "left join {table} vector on vector.scope_id = item.scope_id and vector.model_id = %(model)s"
-                " and vector.item_id = item.item_id"
+                "left join {table} vector on vector.scope_id = placed.scope_id and vector.model_id = %(model)s"
+                " and vector.item_id = placed.found_id"
             ).format(table=table),
         }
     return sql.SQL("with {hits}, {nearest} {found}").format(

@@ -77,7 +77,8 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
 async def _known(context: RunContext, found: Sequence[CaseData]) -> dict[str, Known]:
     """What trusted records say of each case, by its key; also of what earlier batches have added to it."""
     async with context.database.connection() as conn:
-        before = await case_store.open_cases(conn, context.run.request.workspace)
+        keys = [each.key for each in found]
+        before = await case_store.open_cases(conn, context.run.request.workspace, keys)
     asking = _Asking(context.sources.get(INTELLIGENCE))
     known: dict[str, Known] = {}
     for data in found:
@@ -127,9 +128,11 @@ async def _keep(context: RunContext, batch: Batch, found: Sequence[CaseData], kn
         if claimed == "theirs":
             raise NoPlan("Another run is reading these alerts already, so this one leaves them to it.")
         if claimed == "new":
-            before = await case_store.open_cases(conn, run.request.workspace)
+            before = await case_store.open_cases(conn, run.request.workspace, [each.key for each in found])
             for data in found:
                 await _keep_case(conn, context, data, before.get(data.key), known[data.key])
+            if found:
+                await case_store.close_silent(conn, run.request.workspace, max(each.last_at for each in found))
         return await case_store.touched_by(conn, run.run_id)
 
 

@@ -13,7 +13,9 @@ from actions.records import Customer, Order
 from core.text import quoted
 from graphs.context import RunContext
 from graphs.handing_over import Began, Errand
-from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind
+from graphs.lessons import taught
+from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind, telling
+from graphs.past_cases import note_case
 from graphs.plan import NoPlan, Plan, Step
 from graphs.reasoner import Wanted
 from graphs.return_words import ReturnAsk, read_ask
@@ -27,8 +29,6 @@ MOST_LOOKED_AT = 200
 SWEEP = 20
 #: How often one mail is begun anew when people ask for it.
 MOST_TRIES = 5
-#: How much of a mail decides what it is about: what comes after is signatures and quotes.
-_TELLING = 1500
 _PIECES = {"return": "exactly which items", "order": "what you would like to know"}
 
 _STATUS = """Hello $name,
@@ -56,9 +56,17 @@ async def gather(text: str, context: RunContext) -> Facts:
     mail = await mailbox.mail(said)
     if mail is None:
         raise NoPlan(f"The mailbox has no mail {quoted(said, 200)}. Run `inbox sweep` to see what has arrived.")
-    if not context.run.request.delivery_id.startswith(f"{delivery_of(context, mail)}:"):
+    if not context.run.request.delivery_id.startswith("mail:"):
         return {"answer": await _asked_for(context, mail)}
-    return await _read(context, mail)
+    return await _read(context, await _own(context, mailbox, mail))
+
+
+async def _own(context: RunContext, mailbox: Mailbox, found: Mail) -> Mail:
+    """The very mail that this run was begun for: another sender may have used its Message-ID since."""
+    for mail in (found, *await mailbox.unread(MOST_LOOKED_AT)):
+        if context.run.request.delivery_id.startswith(f"{delivery_of(context, mail)}:"):
+            return mail
+    raise NoPlan(f"Another mail came under the id of this one, {_brief(found)}. Please read both in the mailbox.")
 
 
 def delivery_of(context: RunContext, mail: Mail) -> str:
@@ -122,9 +130,10 @@ def _brief(mail: Mail) -> str:
 
 async def _read(context: RunContext, mail: Mail) -> Facts:
     """What the mail is about, which order it names, and whether its sender is the one on that order."""
-    words = f"{mail.subject}\n{mail.text}"[:_TELLING]
-    thought = await context.reasoner.classify(words, EXAMPLES)
+    words, lessons = telling(mail), await taught(context, "inbox")
+    thought = await context.reasoner.classify(lessons.explained(words), lessons.joined(EXAMPLES))
     kind = KINDS.get(thought.value or "", UNKNOWN)
+    await note_case(context, kind.name)
     order: Order | None = None
     customer: Customer | None = None
     if kind.does == "act":

@@ -58,6 +58,16 @@ class House:
         """The case cards in the channel."""
         return [each for each in await self.company.messages(channel=SECURITY) if " case: " in each["text"]]
 
+    async def case(self, about: str, *, other_than: str = "") -> Json:
+        """The one case card that speaks of this, once it stands there and says something else than before."""
+
+        async def look() -> Json | None:
+            found = [each for each in await self.cases() if about in each["text"]]
+            assert len(found) <= 1, "one campaign has one card"
+            return found[0] if found and found[0]["text"] != other_than else None
+
+        return await self.company.until(look, f"a case speaks of {about}")
+
     async def isolations(self) -> list[str]:
         """Which hosts the containment endpoint was told to cut off, in order."""
         return [each["host_id"] for each in (await self.get("/hosts/log"))["isolations"]]
@@ -71,7 +81,7 @@ class House:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     """One started sample company for all of these, with a model that says what it is told to say."""
     async with open_scripted_model() as model:
-        model.will_say(Reply({"items": [LAMP, "9999"], "isolate": "dc-01", "label": "alerts"}))
+        model.will_say(Reply({"items": [LAMP, "9999"]}))
         env = {"OPENAI_API_KEY": "sk-scripted", "OPENAI_BASE_URL": f"{model.url}/v1"}
         async with open_company(tmp_path_factory.mktemp("watching") / "var", env=env) as company:
             yield House(company, model)
@@ -95,15 +105,15 @@ async def _a_week_asks_to_isolate_the_planted_host_and_no_other(house: House) ->
     assert "1,201 lines, 1,200 alerts" in said
     assert "Line 401 is left out: it is not JSON." in said
 
-    cases = await house.cases()
-    (critical,) = [each for each in cases if "Critical case" in each["text"]]
-    assert PLANTED in critical["text"]
-    assert any(SWEEPER in each["text"] for each in cases)
+    critical = await house.case(f"Critical case: {PLANTED}")
+    await house.case(SWEEPER)
+    protected = await house.case("Critical case: dc-01")
+    assert "never isolated by us" in str(protected["blocks"])
     card = await house.company.approval_card(critical)
     assert f"Isolate host {PLANTED} for 60 minutes" in card["text"]
     assert KNOWN[0] in str(card["blocks"]), "the record that speaks for it is shown"
 
-    threads = [await house.thread(case) for case in cases if case is not critical]
+    threads = [await house.thread(case) for case in await house.cases() if case["ts"] != critical["ts"]]
     assert not any("host.isolate" in each or "Isolate host" in each for each in threads), f"none of {list(DECOYS)}"
     assert await house.isolations() == [], "nothing is cut off before somebody agrees"
 
@@ -114,7 +124,7 @@ async def _a_week_asks_to_isolate_the_planted_host_and_no_other(house: House) ->
 
 
 async def _what_goes_on_is_added_to_the_same_card_and_asked_once(house: House) -> None:
-    before = await house.cases()
+    before = await house.case(f"Critical case: {PLANTED}")
     again = {
         "timestamp": "2026-01-11T23:00:00+00:00",
         "event_type": "alert",
@@ -130,13 +140,10 @@ async def _what_goes_on_is_added_to_the_same_card_and_asked_once(house: House) -
     for number, why in ((1202, "it is not JSON"), (1203, "it is nested too deeply"), (1204, "characters long")):
         assert f"Line {number} is left out: " in said, why
         assert why in said
-    after = await house.cases()
-    assert {each["ts"] for each in after} == {each["ts"] for each in before}, "no second card"
-    (critical,) = [each for each in after if "Critical case" in each["text"]]
-    assert critical["text"] not in {each["text"] for each in before}, "the card was updated"
-    assert (await house.thread(critical)).count("Isolate host") == (await house.thread(critical)).count(
-        PLANTED + " for 60"
-    )
+    after = await house.case(f"Critical case: {PLANTED}", other_than=before["text"])
+    assert after["ts"] == before["ts"], "the same card, updated"
+    asked = [each for each in await house.company.cli("approvals", "list") if "Isolate host" in each["summary"]]
+    assert len(asked) == 1, "while it is cut off, nobody is asked again"
     assert await house.isolations() == [PLANTED]
     nothing = await house.run("alerts", channel=SECURITY, state="⛔ refused")
     assert "written nothing since" in nothing["text"]

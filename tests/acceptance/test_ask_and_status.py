@@ -141,3 +141,23 @@ async def test_nothing_that_people_read_is_in_a_programmers_words(company: Compa
 async def _run_id(company: Company, order: str) -> str:
     (run,) = [each for each in await rows(company, "runs") if order in str(each["steps"])]
     return run["run_id"]
+
+
+async def test_the_demo_starts_its_first_step_at_a_press_and_goes_on(company: Company) -> None:
+    await company.command(RITA, "demo", channel=GENERAL)
+    first = await _demo(company, "Demo 1 of 7")
+    assert (await company.click(RITA, first, "demo.start"))["ok"]
+    done = await company.run_card(containing="#W1005", channel=GENERAL, state="✅ done")
+    assert "returns for" in done["text"]
+    assert (await company.click(RITA, first, "demo.next"))["ok"]
+    second = await _demo(company, "Demo 2 of 7")
+    assert (await company.click(RITA, second, "demo.end"))["ok"]
+    await told(company, RITA, "demo stop", says="You are in no demo", channel=GENERAL)
+
+
+async def _demo(company: Company, title: str) -> Json:
+    async def look() -> Json | None:
+        shown = await company.messages(channel=GENERAL)
+        return next((each for each in shown if each["text"].startswith(title)), None)
+
+    return await company.until(look, title)

@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -65,17 +67,17 @@ service anvil {{
 
 
 @pytest.fixture(scope="module")
-def dovecot(tmp_path_factory):
-    home, port = tmp_path_factory.mktemp("dovecot"), free_port()
-    user = pwd.getpwnam("dovecot")
-    for folder in (home, *list(home.parents)[:2]):
-        folder.chmod(0o755)
-    (home / "mail").mkdir()
-    os.chown(home / "mail", user.pw_uid, user.pw_gid)
-    config = home / "dovecot.conf"
-    config.write_text(CONFIG.format(home=home, user="dovecot", group="dovecot", port=port))
-    with running("/usr/sbin/dovecot", "-F", "-c", config):
-        yield port
+def dovecot():
+    # Not among pytest's own folders: those are for one user alone, and Dovecot reads mail as another.
+    with tempfile.TemporaryDirectory(prefix="dovecot-") as folder:
+        home, port, user = Path(folder), free_port(), pwd.getpwnam("dovecot")
+        home.chmod(0o755)
+        (home / "mail").mkdir()
+        os.chown(home / "mail", user.pw_uid, user.pw_gid)
+        config = home / "dovecot.conf"
+        config.write_text(CONFIG.format(home=home, user="dovecot", group="dovecot", port=port))
+        with running("/usr/sbin/dovecot", "-F", "-c", config):
+            yield port
 
 
 @pytest.fixture

@@ -7,11 +7,17 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from actions.connector import Contested, Inconclusive, OutcomeUnknown, Rejected, StillOpen, Unreachable
+from actions.action import Catalogue
+from actions.connector import Contested, EffectClass, Inconclusive, OutcomeUnknown, Rejected, StillOpen, Unreachable
 from actions.connectors.stripe import StripeConnector, StripeOptions
+from actions.gateway import Gateway
 from actions.intent import Record
+from actions.outcome import Done
 from tests.support.keyed_proxy import keyed_proxy
+from tests.support.ledger import ENDORSED, a_house, a_refund
 from tests.support.outside_servers import SERVERS, answering, free_port, running
+
+pytest_plugins = ["tests.support.migrated"]
 
 WINDOW = timedelta(seconds=10)
 
@@ -210,3 +216,31 @@ def test_what_is_no_payment_of_stripes_cannot_be_written(stripe, payment):
 def test_another_action_is_not_stripes(stripe):
     with pytest.raises(Rejected, match=r"cannot do order\.update"):
         stripe.request(replace(refund("ch_1"), action="order.update"), "key")
+
+
+@pytest.mark.parametrize("honours_keys", [True, False])
+async def test_through_the_gateway_an_answer_that_was_lost_is_one_refund(
+    common_installation, stripe, proxy, charge, honours_keys
+):
+    """By the key where it is honoured; by the mark alone where the receiver's contract says nothing of keys."""
+    proxy.honours_keys, proxy.drops_after = honours_keys, 1
+    stripe.settles = EffectClass.KEYED if honours_keys else EffectClass.PROBEABLE
+    house = a_house(common_installation)
+    gateway = Gateway(
+        house.database,
+        Catalogue.scan(),
+        {"payments": stripe},
+        lambda: house.rules,
+        wake=no_wake,
+        clock=house.clock,
+        metrics=house.metrics,
+    )
+    caller, args = await house.caller(), a_refund("18.50 USD", payment_method_id=charge)
+    outcome = await gateway.perform("payment.refund", args, step="refund", caller=caller, origins=ENDORSED)
+    assert isinstance(outcome, Done), outcome
+    assert outcome.result["amount"] == {"minor": 1850, "currency": "USD"}
+    assert proxy.forwarded == 1
+
+
+async def no_wake(run_id, conn, at=None):
+    return None

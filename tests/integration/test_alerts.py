@@ -12,6 +12,8 @@ from bot.local.sandbox.database import connect, database_path
 from bot.sample.alerts import DECOYS, KNOWN, sample_week
 from graphs.case_store import touched_by
 from graphs.run import RunState
+from graphs.store import RunGuard
+from graphs.workflows import alerts
 from tests.support.clicks import campaign
 from tests.support.company import ADA, CLEO
 from tests.support.watching import Desk, open_desk
@@ -63,6 +65,51 @@ async def test_lines_are_read_once_also_when_the_run_is_advanced_again_and_when_
     second = await desk.ask("alerts")
     assert second.state is RunState.REFUSED
     assert await desk.rows("select sum((data ->> 'alerts')::int) as alerts from graphs.alert_case") == before
+
+
+async def test_a_run_that_died_right_after_it_had_stored_its_cases_stores_them_once(desk: Desk) -> None:
+    run = await desk.installation.runs.begin(await desk.create("alerts"))
+    assert run is not None
+    context = desk.installation.runner._surroundings.make_context(  # pyright: ignore[reportPrivateUsage]
+        run, RunGuard(run.run_id, run.epoch)
+    )
+    facts = await alerts.gather("", context)
+    first = await alerts.plan(facts, context)
+    assert await alerts.plan(facts, context) == first
+    [row] = await desk.rows("select sum((data ->> 'alerts')::int) as alerts from graphs.alert_case")
+    assert row["alerts"] == 1_500
+    assert len(await desk.rows("select from graphs.run where workflow = 'contain'")) == PLANTED
+
+
+async def test_a_campaign_that_was_silent_for_a_day_is_over_and_what_comes_after_is_another_case(desk: Desk) -> None:
+    await desk.ask("alerts")
+    over = await desk.rows("select case_id from graphs.alert_case where not is_open")
+    assert over, "what was planted early in the week has ended by its end"
+    await _call_again(desk, "ws-17", at="2026-02-01T09:00:00+00:00")
+    await desk.ask("alerts")
+    rows = await desk.rows(
+        "select is_open, data -> 'alerts' as alerts from graphs.alert_case where case_key = 'host:ws-17'"
+    )
+    assert [(row["is_open"], row["alerts"]) for row in rows if row["is_open"]] == [(True, 1)]
+    assert len(rows) == 2
+
+
+async def test_a_dry_run_stores_nothing_and_asks_nobody(desk: Desk) -> None:
+    run = await desk.ask("alerts", dry=True)
+    assert run.state is RunState.DONE
+    for table in ("alert_case", "alert_batch"):
+        assert await desk.rows(f"select from graphs.{table}") == []
+    assert await desk.advance_all("contain") == []
+
+
+async def test_containment_asked_for_by_hand_obeys_the_same_rules(desk: Desk) -> None:
+    await desk.ask("alerts")
+    [low] = await desk.rows("select case_id from graphs.alert_case where case_key = 'host:ws-16'")
+    refused = await desk.ask("contain", f"{low['case_id']} the administrator said so")
+    assert refused.state is RunState.REFUSED
+    assert "(rule two-trusted-records)" in refused.outcome
+    assert "There is no case" in (await desk.ask("contain", "case_00000000")).outcome
+    assert "Say which case" in (await desk.ask("contain", "dc-01 now")).outcome
 
 
 async def test_three_are_cut_off_within_an_hour_and_the_fourth_asks_who_answers_for_everything(desk: Desk) -> None:
@@ -130,10 +177,10 @@ async def test_a_host_that_goes_on_after_its_release_is_asked_about_again(desk: 
     assert host in again.plan_summary
 
 
-async def _call_again(desk: Desk, host: str) -> None:
+async def _call_again(desk: Desk, host: str, *, at: str = "2026-01-11T09:00:00+00:00") -> None:
     number = int(host.removeprefix("ws-"))
     record = {
-        "timestamp": "2026-01-08T09:00:00+00:00",
+        "timestamp": at,
         "event_type": "alert",
         "src_ip": f"10.20.1.{number}",
         "dest_ip": KNOWN[(number - 17) % len(KNOWN)],

@@ -14,10 +14,10 @@ from core.db import Database
 from core.ids import RunId
 from core.money import Money
 from graphs.budget import Amounts, BudgetReached, Ceiling, Draw
-from graphs.model_calls import Asker, ModelCalls, Question, Settled
+from graphs.model_calls import Asker, ModelCalls, Question, Settled, list_recent, list_spend
 from graphs.run import RunState
 from tests.support.company import ADA, BEN
-from tests.support.inside import Inside, open_inside
+from tests.support.inside import Inside, open_inside, together
 from tests.support.scripted_model import Json, Reply, ScriptedModel, open_scripted_model
 
 pytest_plugins = ["tests.support.migrated"]
@@ -155,6 +155,23 @@ async def test_at_its_budget_a_run_pauses_asks_an_admin_and_goes_on_where_it_was
         assert Decimal(run.figures["cost_usd"]) > 0
 
 
+async def test_twenty_whole_runs_at_once_stop_at_the_days_budget_and_each_asks(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model, day="{cost: 0.60 USD}") as inside:
+        model.think = lambda asked: replace(understands(asked), tokens=(1_000, 1_000), seconds=0.02)
+        orders = await inside.delivered()
+        jobs = [inside.ask("returns", f"please take back everything of {order}, broken") for order in orders[:20]]
+        runs = await together(jobs, at_once=20)
+        [day] = await inside.rows("select micro from graphs.spend where scope = 'day'")
+        [called] = await inside.rows("select count(*) as many, sum(micro)::bigint as micro from graphs.model_call")
+        assert day["micro"] == called["micro"] == called["many"] * 50_000
+        # What was set aside for calls under way at that moment was no room for others, who ask.
+        assert 200_000 < day["micro"] <= 600_000
+        asking = await inside.rows(
+            "select run_id from actions.intent where action = 'budget.raise' and state = 'awaiting'"
+        )
+        assert len(runs) == called["many"] + len(asking) == 20
+
+
 async def test_a_raise_that_is_rejected_leaves_the_run_to_the_rules(opened: Any) -> None:
     async with open_scripted_model() as model, opened(model, run="{cost: 0.01 USD}") as inside:
         model.think = understands
@@ -165,21 +182,66 @@ async def test_a_raise_that_is_rejected_leaves_the_run_to_the_rules(opened: Any)
         assert "rules" in run.reasoned_by
 
 
+def planning(asked: Json) -> Reply:
+    """Says that a message is to be posted, for many tokens, and then what it says."""
+    data = json.loads(asked["messages"][1]["content"])
+    if "choices" in data:
+        return Reply({"names": ["message.post"]}, tokens=(3_000, 100))
+    return Reply({"found": {"text": "Closed on Friday."}})
+
+
 async def test_a_node_that_runs_again_is_given_the_answer_it_had_and_pays_once(opened: Any) -> None:
-    async with open_scripted_model() as model, opened(model, run="{cost: 1 USD, actions: 1}") as inside:
+    async with open_scripted_model() as model, opened(model, run="{tokens: 5500}") as inside:
+        model.think = planning
+        run = await inside.ask("ask", "say that we are closed on Friday")
+        assert (run.state, len(model.asked)) == (RunState.WAITING, 1)
+        [row] = await asked_for(inside, run.run_id)
+        assert (row["args"]["unit"], row["args"]["amount"]) == ("tokens", 5_500)
+        await inside.approve(run.run_id, by=ADA)
+        run = await inside.go(run.run_id)
+        # The first question, asked again by the node that ran again, was answered from what is kept.
+        assert (run.state, len(model.asked), run.figures["calls"]) == (RunState.DONE, 2, 2)
+        kept = await inside.rows("select answer from graphs.model_call where run_id = %s", run.run_id)
+        assert kept == [{"answer": None}] * 2
+
+
+async def test_actions_are_counted_once_and_more_of_them_are_asked_for(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model, run="{actions: 1}") as inside:
         model.think = understands
         run = await inside.ask("returns", "please take back everything of 1001, broken")
-        waits = [each.text for each in run.waiting]
-        assert run.state is RunState.WAITING, run.outcome
-        # Whatever it waits for, the reading of the request is not paid for again.
         while run.state is RunState.WAITING:
             await inside.approve(run.run_id, by=ADA)
             run = await inside.go(run.run_id)
-        assert (run.state, len(model.asked)) == (RunState.DONE, 1), waits
+        assert run.state is RunState.DONE
         [row] = await asked_for(inside, run.run_id)
         assert (row["args"]["amount"], row["args"]["unit"]) == (1, "actions")
-        kept = await inside.rows("select answer from graphs.model_call where run_id = %s", run.run_id)
-        assert kept == [{"answer": None}]
+
+
+async def test_each_call_and_the_spend_are_listed_with_nothing_of_what_was_said(opened: Any) -> None:
+    async with open_scripted_model() as model, opened(model) as inside:
+        model.think = lambda asked: replace(understands(asked), tokens=(1_000, 100))
+        run = await inside.ask("returns", "please take back everything of 1001, broken")
+        async with inside.installation.database.connection() as conn:
+            [call] = await list_recent(conn, 10)
+            spend = await list_spend(conn)
+        named = {name: call[name] for name in ("run_id", "node", "purpose", "skill", "model", "outcome", "cost_usd")}
+        assert named == {
+            "run_id": run.run_id,
+            "node": "gather",
+            "purpose": "reason",
+            "skill": "extract",
+            "model": "small",
+            "outcome": "ok",
+            "cost_usd": "0.014",
+        }
+        assert "1001" not in json.dumps(call)
+        assert [(row["span"], row["workflow"], row["purpose"], row["calls"], row["cost_usd"]) for row in spend] == [
+            ("today", "returns", "reason", 1, "0.014"),
+            ("this month", "returns", "reason", 1, "0.014"),
+        ]
+        labels = {"workflow": "returns", "purpose": "reason"}
+        registry = inside.installation.metrics.registry
+        assert registry.get_sample_value("countersign_spend_usd_total", labels) == pytest.approx(0.014)
 
 
 async def test_from_four_fifths_on_the_run_is_warned_about(opened: Any) -> None:

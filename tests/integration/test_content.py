@@ -13,7 +13,7 @@ from graphs.style import stamped
 from memory.spoken_rule import read_rule
 from tests.support.company import AMIR, BEN
 from tests.support.content import BRIEF, written
-from tests.support.office import Office, open_office
+from tests.support.office import WATCHFUL, Office, open_office
 from tests.support.postgres import PostgresServer, new_test_name
 from tests.support.scripted_model import open_scripted_model
 
@@ -158,7 +158,7 @@ async def test_one_brief_brought_again_and_again_with_kills_and_retries_gives_on
     kills = max(2, count // 10)
     left = count
     for _ in range(kills):
-        async with open_office(home, url) as office:
+        async with open_office(home, url, settings=WATCHFUL) as office:
             await office.control("site", apply_then_timeout_next=dice.choice([0, 1]))
             share = -(-count // kills)
             for _ in range(min(share, left)):
@@ -166,7 +166,7 @@ async def test_one_brief_brought_again_and_again_with_kills_and_retries_gives_on
                 left -= 1
             await _push(office, dice, seconds=0.3 + dice.random())
             office.cut_off()
-    async with open_office(home, url) as office:
+    async with open_office(home, url, settings=WATCHFUL) as office:
         await _push(office, dice, seconds=20)
         runs = await office.runs_of("content")
         assert len(runs) == count

@@ -156,3 +156,10 @@ async def test_a_model_is_not_asked_more_often_than_allowed(memory):
         await memory.say(f"Something number {number} happened in the warehouse")
         calls.append((await distiller.distil()).model_calls)
     assert calls == [1, 0, 0]
+
+
+async def test_what_recall_gave_before_it_was_looked_through_is_no_echo_of_itself(memory, distiller):
+    item = await memory.say("Our support hours are 9 to 17 on every weekday")
+    await recalled(memory, item)
+    done = await distiller.distil()
+    assert (done.echoes, done.claims) == (0, 1)

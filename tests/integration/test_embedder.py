@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.embedder import EmbedderAway, EmbedderUnfit, HashedNgrams, ProcessEmbedder, RemoteEmbedder, width_of
+from memory.embedder import EmbedderAway, EmbedderUnfit, HashedNgrams, ProcessEmbedder, width_of
 
 
 @pytest.fixture
@@ -53,14 +53,6 @@ async def test_letters_alone_find_what_is_spelt_alike():
     near, far, nothing = await letters.passages(["The courier lost two parcels", "Lunch is at one", ""])
     assert likeness(question, near) > likeness(question, far)
     assert likeness(nothing, nothing) == pytest.approx(1)
-
-
-async def test_a_model_that_answers_with_another_size_is_away():
-    async def short(texts):
-        return [[1.0] * 3 for _ in texts]
-
-    with pytest.raises(EmbedderAway):
-        await RemoteEmbedder("m", 4, short).query("anything")
 
 
 def test_a_model_too_wide_for_any_table_is_refused_when_it_is_chosen():

@@ -1,6 +1,7 @@
 """Forgetting reaches every tier and every copy, and leaves nothing in the files of the database."""
 
 import json
+import struct
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -58,6 +59,10 @@ async def forget(memory: Memory, forgetting: Forgetting, what: Forgotten):
     return await forgetting.fulfil(erasure_id)
 
 
+def own_talk(user_id: str) -> Scope:
+    return Scope(TEAM, ScopeKind.PERSON, user_id)
+
+
 def person(user_id: str) -> Forgotten:
     return Forgotten(TEAM, "person", person=user_id)
 
@@ -77,6 +82,13 @@ async def test_a_person_is_gone_from_every_tier_and_the_rest_stays(memory, disti
     assert await memory.told("pricing") == []
     assert await playbook.rules_for([SHOP]) == []
     assert len(await memory.rows("select 1 from memory.item where tier = 'episode'")) == 1
+
+
+async def test_what_the_team_said_to_a_person_alone_goes_with_them(memory, forgetting):
+    await memory.say("Your refund for the xanthic lamp is on its way", by="countersign", scope=own_talk(BEN))
+    await memory.say("Your refund for the other lamp is on its way", by="countersign", scope=own_talk(RITA))
+    assert (await forget(memory, forgetting, person(BEN))).is_clean
+    assert len(await memory.rows("select 1 from memory.item")) == 1
 
 
 async def test_the_receipt_holds_no_word_and_says_when_copies_age_out(memory, distiller, forgetting):
@@ -246,8 +258,17 @@ async def test_nothing_of_it_stays_in_heap_or_index_files(memory, distiller, for
     [row] = await memory.rows("select sealed from memory.episode where author = %s", BEN)
     [fact] = await memory.rows("select sealed from memory.fact where %s = any(subjects)", BEN)
     sealed = [each["sealed"]["sealed"][:60].encode() for each in (row, fact)]
+    await memory.rows(
+        """
+        insert into memory.vector_384 (scope_id, item_id, model_id, text_version, embedding)
+        select scope_id, item_id, 1, 1, array_fill(0.7265625::real, array[384])::vector::halfvec(384)
+        from memory.item where author = %s returning item_id
+        """,
+        BEN,
+    )
+    sealed.append(struct.pack("<e", 0.7265625) * 40)
     before = await found_in_files(memory, postgres_server, data_folder, CANARY.encode(), *sealed)
-    assert len(before) >= 3, "the control: without the erasure it is found"
+    assert len(before) >= 5, "the control: without the erasure it is found, in tables and in an index"
     assert (await forget(memory, forgetting, person(BEN))).is_clean
     assert await found_in_files(memory, postgres_server, data_folder, CANARY.encode(), *sealed) == []
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from bot.sample.mail import sample_mail
 from graphs.run import Run, RunState
-from tests.support.office import Office, open_office
+from tests.support.office import WATCHFUL, Office, open_office
 from tests.support.postgres import PostgresServer, new_test_name
 from tests.support.scripted_model import Reply, fields_of, open_scripted_model
 
@@ -68,15 +68,19 @@ async def test_a_week_of_mail_is_begun_once_each_and_every_mail_ends_filed_answe
     returns = {
         run.request.text: await office.rests(run.run_id, "waiting", "done", "refused")
         for run in await office.runs_of("returns")
+        if "<week-" in run.request.text
     }
     states = {name.removeprefix("mail <week-")[:2].rstrip("@"): run.state for name, run in returns.items()}
     assert states == {"1": RunState.DONE, "2": RunState.DONE, "4": RunState.DONE, "10": RunState.WAITING}
     filed = {row["message_id"]: row["folder"] for row in (await office.log("mailbox"))["filings"]}
-    assert Counter(filed.values()) == {"Returns": 4, "No action": 4, "For people": 6}
+    assert Counter(folder for name, folder in filed.items() if name.startswith("<week-")) == {
+        "Returns": 4,
+        "No action": 4,
+        "For people": 6,
+    }
     again = await _swept(office)
     assert again.outcome.startswith("No new mail.")
-    assert "4 lie in the inbox" in again.outcome
-    assert (await office.log("mail"))["mails"] == []
+    assert "lie in the inbox that were begun before" in again.outcome
 
 
 async def test_what_is_told_of_an_order_goes_to_the_address_on_it_alone(office):
@@ -92,9 +96,8 @@ async def test_what_is_told_of_an_order_goes_to_the_address_on_it_alone(office):
     assert "#W1001 (Water Bottle, Desk Lamp) is" in answers[theirs]
     assert "Water Bottle" not in answers[others]
     assert "answer from the address with which you ordered" in answers[others]
-    sent = (await office.log("mail"))["mails"]
-    assert Counter(mail["to"] for mail in sent) == {DARIO: 1, "nosy@example.com": 1}
-    assert {mail["in_reply_to"] for mail in sent} == {theirs, others}
+    sent = [mail for mail in (await office.log("mail"))["mails"] if mail["in_reply_to"] in answers]
+    assert sorted((mail["to"], mail["in_reply_to"]) for mail in sent) == [(DARIO, theirs), ("nosy@example.com", others)]
 
 
 async def test_an_answer_that_a_person_rejects_stays_in_the_inbox_and_is_begun_anew_only_when_asked_for(office):
@@ -127,8 +130,11 @@ async def test_one_mail_that_arrives_twice_is_handled_once_and_another_under_its
     sweeps = [await office.ask("inbox", "sweep") for _ in range(2)]
     for sweep in sweeps:
         await office.rests(sweep)
-    runs = await _runs_of(office, message_id)
+    runs = [await office.rests(run.run_id) for run in await _runs_of(office, message_id)]
     assert len({run.request.delivery_id for run in runs}) == len(runs) == 2
+    told = " ".join(run.outcome for run in runs)
+    assert "thanks" in told or "Another mail came under the id" in told
+    assert "a complaint" in told
 
 
 @pytest.mark.parametrize("text", ["", "\x00\x01 nothing", "ja ne kuj"], ids=["empty", "binary", "unknown words"])
@@ -220,19 +226,19 @@ async def test_a_model_that_obeys_every_order_in_a_mail_moves_no_money_and_sends
 async def test_runs_that_are_cut_off_again_and_again_handle_each_mail_once(
     postgres_server: PostgresServer, installation_template: str, tmp_path
 ):
-    """Five processes one after another, each cut off in the middle of its work."""
+    """Three processes one after another, each cut off in the middle of its work."""
     name, dice = new_test_name(), random.Random(5)
     url = postgres_server.make(name, template=installation_template)
     home = tmp_path / "office"
-    for round_ in range(5):
-        async with open_office(home, url) as office:
+    for round_ in range(3):
+        async with open_office(home, url, settings=WATCHFUL) as office:
             if round_ == 0:
                 for mail in sample_mail():
                     await office.deliver(mail.raw, verified=mail.is_verified)
             await office.ask("inbox", "sweep")
             await asyncio.sleep(0.2 + dice.random() * 0.5)
             office.cut_off()
-    async with open_office(home, url) as office:
+    async with open_office(home, url, settings=WATCHFUL) as office:
         await _swept(office)
         for run in await office.runs_of("inbox"):
             await office.rests(run.run_id, "waiting", "done", "refused")

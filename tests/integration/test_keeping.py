@@ -14,10 +14,13 @@ from memory.episode import EpisodeKind
 from memory.following import Following
 from memory.forget import Forgetting, Forgotten
 from memory.holding import Quarantine
+from memory.item import Scope, ScopeKind
+from memory.leaving import due_people, forget_removed, noted, person_left
 from memory.retention import Stage
 from memory.store import Store
+from memory.tokens import holder_of, make_token
 from memory.upkeep import Upkeep
-from tests.support.knowing import SHOP, TEAM, Memory
+from tests.support.knowing import OTHER, SHOP, TEAM, Memory
 
 pytest_plugins = ["tests.support.migrated"]
 
@@ -239,3 +242,44 @@ async def test_an_edit_is_looked_at_again_for_orders_and_its_old_wording_holds_n
     assert await heard.told("return window") == []
     assert await indexed(heard) == [False]
     assert [row["kind"] for row in await heard.rows("select kind from core.card")] == ["quarantine"]
+
+
+async def test_who_was_deactivated_sees_nothing_and_their_own_talk_goes_in_time(memory):
+    own = Scope(TEAM, ScopeKind.PERSON, "U0RITA")
+    await memory.say("my birthday is 5 May", scope=own)
+    await memory.say("The return window is 30 days")
+    async with memory.database.transaction() as conn:
+        await memory.store.set_members(conn, await memory.store.scope_of(conn, OTHER), ["U0RITA"])
+        await memory.store.set_person(conn, TEAM, "U0RITA", ["Rita"], is_guest=False)
+        token = await make_token(conn, TEAM, "U0RITA")
+        assert await due_people(conn) == [(TEAM, "U0RITA")]
+        await noted(conn, TEAM, "U0RITA")
+        assert await due_people(conn) == []
+        await person_left(conn, TEAM, "U0RITA")
+    assert await holder_of(memory.database, token) is None
+    seen = await memory.rows("select name from memory.visible_to(%s, 'U0RITA', false)", TEAM)
+    assert {row["name"] for row in seen} == {SHOP.name}
+
+    async def clear() -> bool:
+        return True
+
+    forgetting = Forgetting(memory.database, memory.store, memory.facts, memory.vault, clear_caches=clear)
+    async with memory.database.transaction() as conn:
+        assert await forget_removed(conn, forgetting) == []
+    async with memory.database.connection() as conn:
+        await conn.execute("insert into core.clock_shift (shift) values ('40 days')")
+    async with memory.database.transaction() as conn:
+        assert len(await forget_removed(conn, forgetting)) == 1
+        assert await forget_removed(conn, forgetting) == []
+    [receipt] = await forgetting.work()
+    assert receipt.is_clean
+    left = await memory.rows("select author from memory.item")
+    assert len(left) == 1, "what she said to others stays"
+
+
+async def test_nobody_is_learned_from_before_it_is_known_how_far_they_may_be_trusted(memory, distiller):
+    await memory.say("The return window is 30 days", by="U0NEW", trust=TrustLabel.EXTERNAL)
+    assert (await distiller.distil()).looked == 0
+    async with memory.database.transaction() as conn:
+        await memory.store.set_person(conn, TEAM, "U0NEW", ["New"], is_guest=True)
+    assert (await distiller.distil()).claims == 1

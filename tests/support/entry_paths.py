@@ -41,6 +41,12 @@ _ENGINE = "tests/integration/test_engine_dispatch.py"
 
 
 _REMEMBERED = "tests/integration/test_memory_verbs.py"
+_SHOWN_AROUND = (
+    "tests/integration/test_guiding.py::test_a_press_starts_the_step_once_in_the_pressers_name_by_the_ordinary_door"
+)
+_TAUGHT = (
+    "tests/integration/test_guiding.py::test_a_lesson_counts_once_somebody_entitled_has_seen_it_on_five_past_cases"
+)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        *("round model_calls.give_up_lost", "round releasing.look", "round memory.embed"),
+        *("round model_calls.give_up_lost", "round memory.embed"),
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
@@ -156,8 +162,12 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round keeping.distiller.distil", "round keeping.chronicler.look"),
-        *("round keeping.upkeep.look", "round keeping.forgetting.work", "round keeping.measure"),
+        *("round keeping.upkeep.look", "round keeping.forget", "round keeping.measure"),
     ),
+    **_rows(_SHOWN_AROUND, "run", "verb demo", "desk demo", "press demo.start"),
+    **_rows(_SHOWN_AROUND, "nothing", "press demo.next", "press demo.end"),
+    # A lesson changes what a mail is taken for; whatever follows from that goes through the same door.
+    **_rows(_TAUGHT, "rules", "verb teach", "desk lesson", "press lesson.right", "press lesson.wrong"),
     # What answers over HTTP: the local workspace's page, and how an installation is.
     **_rows(_PRESSED, "nothing", "http GET /healthz", "http GET /metrics"),
     **_rows(

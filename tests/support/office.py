@@ -30,6 +30,8 @@ from graphs.run import Request, Run
 from tests.support.company import ADA, RITA
 
 TEAM = "T0LOCAL"
+#: For an office after one that was cut off: it soon notices, and is patient enough for a busy machine.
+WATCHFUL = {"COUNTERSIGN_HEARTBEAT_SECONDS": 1, "COUNTERSIGN_STALLED_SECONDS": 6}
 Json = dict[str, Any]
 
 
@@ -109,7 +111,7 @@ class Office:
     async def rests(self, run_id: RunId, *states: str, waits_for: str = "") -> Run:
         """The run once it is in one of these states (ended, where none is named), waiting for that kind of thing."""
         wanted = states or ("done", "refused", "failed", "stopped", "needs_person", "needs_attention")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while True:
                 run = await self.installation.runs.get(run_id)
                 assert run is not None

@@ -5,14 +5,17 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ROOT / "tests" / "connectors" / "servers"
 #: The Python that has the servers; `make test-connectors` sets it up.
 PYTHON = ROOT / ".venv" / "connectors" / "bin" / "python"
+GHOST = ROOT / ".venv" / "connectors" / "ghost"
 
 
 def free_port() -> int:
@@ -51,6 +54,52 @@ async def answering(port: int, *, tries: int = 150) -> None:
             continue
         writer.close()
         return
+    raise AssertionError(f"nothing came up on port {port}")
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A running MariaDB of its own."""
+
+    port: int
+    socket: Path
+
+    def run(self, name: str, statement: str) -> str:
+        """What this statement gives, as tab-separated lines without a head."""
+        command = [
+            "mariadb",
+            "--no-defaults",
+            f"--socket={self.socket}",
+            "-uroot",
+            *([name] if name else []),
+            "-N",
+            "-e",
+            statement,
+        ]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def mariadb(home: Path, name: str) -> Generator[MariaDb]:
+    """A MariaDB under `home` with one empty database."""
+    data, made = home / "data", MariaDb(free_port(), home / "db.sock")
+    plain = ["--no-defaults", f"--datadir={data}", "--user=root"]
+    fresh = [*plain, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(["mariadb-install-db", *fresh], check=True, capture_output=True)
+    small = ["--innodb-buffer-pool-size=64M", "--skip-name-resolve", "--character-set-server=utf8mb4"]
+    where = [f"--port={made.port}", "--bind-address=127.0.0.1", f"--socket={made.socket}"]
+    with running("mariadbd", *plain, *where, *small):
+        wait_for(made.port)
+        made.run("", f"create database {name}")
+        yield made
+
+
+def wait_for(port: int, *, tries: int = 600) -> None:
+    """Return once something listens there; for fixtures that are not asynchronous."""
+    for _ in range(tries):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
     raise AssertionError(f"nothing came up on port {port}")
 
 

@@ -70,6 +70,17 @@ class ScriptedModel:
             return web.json_response({"error": {"message": "scripted", "type": "scripted"}}, status=reply.status)
         return web.json_response(_completion(reply, body))
 
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/embeddings: a vector of three numbers for each text, made of its letters."""
+        body: Json = await request.json()
+        self.asked.append(body)
+        if self.script and self.script[0].status != 200:
+            return web.json_response({"error": {"message": "scripted"}}, status=self.script[0].status)
+        vectors = [[float(len(text)), float(text.count("e")), 1.0] for text in body["input"]]
+        data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+        usage = {"prompt_tokens": 7, "total_tokens": 7}
+        return web.json_response({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
     async def other(self, request: web.Request) -> web.StreamResponse:
         """Any other address."""
         self.elsewhere.append(request.path)
@@ -122,6 +133,7 @@ async def open_scripted_model() -> AsyncGenerator[ScriptedModel]:
     model = ScriptedModel()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", model.complete)
+    app.router.add_post("/v1/embeddings", model.embed)
     app.router.add_route("*", "/{path:.*}", model.other)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

@@ -40,11 +40,15 @@ class Desk:
     url: str
     session: ClientSession
 
-    async def ask(self, workflow: str, text: str = "", *, channel: str = SECURITY) -> Run:
+    async def ask(self, workflow: str, text: str = "", *, channel: str = SECURITY, dry: bool = False) -> Run:
         """A new run of this workflow, as far as it goes by itself."""
-        run_id = new_run_id()
-        request = Request(
-            workspace=TEAM, requester=RITA, origin="cli", workflow=workflow, text=text, delivery_id=f"d-{run_id}"
+        return await self.advance(await self.create(workflow, text, channel=channel, dry=dry))
+
+    async def create(self, workflow: str, text: str = "", *, channel: str = SECURITY, dry: bool = False) -> RunId:
+        """A new run of this workflow that nobody has advanced yet."""
+        run_id, asked = new_run_id(), {"workflow": workflow, "text": text, "dry": dry}
+        request = Request.model_validate(
+            {"workspace": TEAM, "requester": RITA, "origin": "cli", "delivery_id": f"d-{run_id}", **asked}
         )
         place, found = Conversation(TEAM, channel, "17.1"), self.installation.workflows.get(workflow)
         assert found is not None, f"{workflow} is offered here"
@@ -52,7 +56,7 @@ class Desk:
             await self.installation.runs.create(
                 conn, request, conversation=place, workflow_version=found.version, run_id=run_id
             )
-        return await self.advance(run_id)
+        return run_id
 
     async def advance(self, run_id: str) -> Run:
         """The run, after everything that can be done now; what it says is delivered at once."""

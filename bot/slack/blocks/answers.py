@@ -16,17 +16,17 @@ _MOST_LISTED = 10
 
 
 def help_text(command: str, workflows: Mapping[str, str], usages: Iterable[str]) -> str:
-    """Everything that can be said; `workflows` maps each name to its purpose."""
+    """Everything that can be said; `workflows` maps each name to what it needs and what it is for."""
     verbs = "\n".join(f"• `{command} {limits.escape(usage)}`" for usage in usages)
     return f"*What you can say* (or mention me and say the same in a thread)\n{verbs}\n\n{what_i_do(workflows)}"
 
 
 def what_i_do(workflows: Mapping[str, str]) -> str:
-    """The workflows there are, with what each is for."""
+    """The workflows there are, with what each needs to be told and what it is for."""
     if not workflows:
         return "No workflow is installed yet."
-    lines = "\n".join(f"• *{limits.escape(name)}* — {limits.escape(what)}" for name, what in workflows.items())
-    return f"*What I can do*\n{lines}"
+    lines = "\n".join(f"• *{limits.escape(name)}* {limits.escape(what)}" for name, what in workflows.items())
+    return f"*What I can do* (`run`, the name, and what it needs)\n{lines}"
 
 
 def unknown_verb(said: str, nearest: str | None, command: str, verbs: Iterable[str]) -> str:

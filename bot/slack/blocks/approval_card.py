@@ -184,6 +184,8 @@ def _who_and_when(view: ApprovalView) -> list[str]:
     return [
         *(paused if view.paused else []),
         f"Who may decide: {_name(view.who)}{also}{few}",
+        # Only in a solo team is whoever asked among those who may answer.
+        *(["Solo: whoever asks may approve here"] if view.requester in view.eligible else []),
         _votes(view),
         f"Expires {limits.instant(view.expires_at)}",
     ]
@@ -201,6 +203,8 @@ def _voters(view: ApprovalView, people: list[str]) -> str:
 
 def _voter(view: ApprovalView, user: str) -> str:
     whose = view.stood_in_for.get(user)
+    if user == view.requester:
+        return f"{limits.person(user)}, who asked for it"
     return f"{limits.person(user)} for {limits.person(whose)}" if whose else limits.person(user)
 
 

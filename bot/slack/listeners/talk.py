@@ -1,5 +1,6 @@
 """What people say to each other where the team may remember it: kept before it is acknowledged."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from memory.episode import Episode, EpisodeKind
 from memory.item import Scope, ScopeKind
 
 _KINDS = {"channel": ScopeKind.CHANNEL, "group": ScopeKind.PRIVATE, "im": ScopeKind.PERSON}
+#: Slack waits three seconds for all of us; the delivery itself is kept before this.
+_WITHIN = 1.0
 #: Subtypes under which somebody still says something.
 _SAID = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 
@@ -87,7 +90,9 @@ class Talk:
         async def hear(body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> None:
             found = read(body)
             if found is not None:
-                await self._memory.hear(found[0], from_here=found[1])
+                # Raising here leaves the event unacknowledged: Slack sends it again.
+                async with asyncio.timeout(_WITHIN):
+                    await self._memory.hear(found[0], from_here=found[1])
             await next_()
 
         app.use(hear)

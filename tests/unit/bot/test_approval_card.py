@@ -1,5 +1,6 @@
 """The approval card: exactly what would happen, to whom it is shown, and what came of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -233,3 +234,11 @@ def test_an_outcome_that_only_repeats_the_heading_is_one_word() -> None:
     assert card.outcome_line(done) == "✅ *Done*"
     told = approval_view(state="approved", outcome_state="done", outcome="receipt re_1")
     assert card.outcome_line(told) == "✅ *Done*: receipt re_1"
+
+
+def test_a_solo_team_is_told_openly_that_one_person_asks_and_agrees() -> None:
+    alone = approval_view(eligible=["U0RITA"], told=("U0RITA",))
+    assert "Solo: whoever asks may approve here" in str(card.approval_card(alone).blocks)
+    agreed = replace(alone, state="approved", votes=[("U0RITA", "approve")], decided_by="U0RITA")
+    assert "by <@U0RITA>, who asked for it" in str(card.approval_card(agreed).blocks)
+    assert "Solo" not in str(card.approval_card(approval_view()).blocks)

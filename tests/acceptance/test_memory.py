@@ -1,0 +1,46 @@
+"""The team remembers what is said where it may listen, tells it to whoever may know, and follows edits."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.asking import Orders, told, told_at_click
+from tests.support.company import ADA, GENERAL, RITA, Company, open_company
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+    """One started sample company."""
+    async with open_company(tmp_path_factory.mktemp("memory") / "var") as started:
+        yield started
+
+
+async def test_from_said_to_found_to_edited_to_judged(company: Company) -> None:
+    await told(company, RITA, "memory search parcels", says="I remember nothing about", channel=GENERAL)
+    await told(company, ADA, "memory on", says="From now on I remember", channel=GENERAL)
+    said = await company.say(RITA, "Nordpost charges 7.20 for the mountain villages", channel=GENERAL)
+    found = await told(company, ADA, "memory search What does Nordpost charge?", says="7.20", channel=GENERAL)
+    assert "<@U0RITA>" in found
+    await told(company, ADA, "memory why", says="7.20 for the mountain villages", channel=GENERAL)
+
+    edit = {"as": RITA, "channel": GENERAL, "ts": said["ts"], "text": "Nordpost charges 8.40 for the mountain villages"}
+    assert (await company.act("edit", **edit))["ok"]
+    await told(company, ADA, "memory search What does Nordpost charge?", says="8.40", channel=GENERAL)
+    answers = await company.messages(channel=GENERAL, as_=ADA)
+    asked = next(each for each in reversed(answers) if "8.40" in each["text"] and each.get("bot_id"))
+    assert "7.20" not in asked["text"]
+    thanks = await told_at_click(company, ADA, {**asked, "channel": GENERAL}, "recall.useful", says="Thank you")
+    assert "kept longer" in thanks
+    stats = await told(company, ADA, "memory stats", says="*Remembered*", channel=GENERAL)
+    assert "100 % useful" in stats
+
+
+async def test_how_a_run_came_out_is_remembered_where_the_team_may_listen(company: Company) -> None:
+    await told(company, ADA, "memory on", says="I remember")
+    order = Orders().take(at_most=5_000)
+    await company.command(RITA, f"run returns {order} everything because it broke")
+    await company.run_card(containing=order, state="done")
+    await told(company, ADA, f"memory search what became of {order}", says="refund")
