@@ -7,10 +7,8 @@ pytest_plugins = ["tests.support.migrated"]
 
 async def test_looking_for_what_has_lapsed_reads_no_ledger_from_end_to_end(installation_database):
     async with installation_database.transaction() as conn:
-        # A table that is all but empty is read whole because that is cheap; here it shall not be, if that can be.
+        # Postgres reads a table that is all but empty from end to end, because that is cheap; a large one it would not.
         await conn.execute("set local enable_seqscan = off")
         assert await lapsed(conn, "host.isolate", "until") == []
-        cursor = await conn.execute(
-            "select seq_scan from pg_stat_xact_user_tables where schemaname = 'actions' and relname = 'intent'"
-        )
-        assert [row["seq_scan"] for row in await cursor.fetchall()] == [0]
+        cursor = await conn.execute("select pg_stat_get_xact_numscans(to_regclass('actions.intent_done')) as scans")
+        assert [row["scans"] for row in await cursor.fetchall()] == [1]
