@@ -173,6 +173,7 @@ class Memory:
                     run.created_at,
                     TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
                     conversation=place.thread_ts,
+                    asked_by=run.request.requester,
                 ),
             )
 
