@@ -86,7 +86,7 @@ class House:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     """One started sample company for all of these, with a model that says what it is told to say."""
     async with open_scripted_model() as model:
-        model.will_say(Reply({"items": [LAMP, "9999"]}))
+        model.will_say(Reply({"found": {"items": [LAMP, "9999"]}}))
         env = {"OPENAI_API_KEY": "sk-scripted", "OPENAI_BASE_URL": f"{model.url}/v1"}
         async with open_company(tmp_path_factory.mktemp("watching") / "var", env=env) as company:
             yield House(company, model)
