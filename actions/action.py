@@ -298,6 +298,8 @@ class Catalogue:
         for each in actions:
             if self._actions.setdefault(each.name, each) is not each:
                 raise ActionInvalid(f"Two actions are called {each.name}. Rename one of them.")
+            # Its system has no word for how it is put right, and without one no plan may hold it.
+            self._add(each.by_hand(f"In {each.connector}, look at what {each.name} has done, and put it right there."))
 
     def compensation_of(self, name: str) -> Compensation | None:
         """How the action called `name` is taken back, or None when only a person can put it right."""

@@ -127,4 +127,28 @@ class Records(Protocol):
         ...
 
 
+class NoRecords:
+    """Stands where no shop is connected: nothing is known of it, and nobody's word is taken for it."""
+
+    async def order(self, order_id: str) -> Order | None:
+        """Raises RecordsUnavailable."""
+        raise _no_shop()
+
+    async def customer(self, customer_id: str) -> Customer | None:
+        """Raises RecordsUnavailable."""
+        raise _no_shop()
+
+    async def product(self, product_id: str) -> Product | None:
+        """Raises RecordsUnavailable."""
+        raise _no_shop()
+
+    async def open_returns(self, limit: int) -> list[ReturnRequest]:
+        """Raises RecordsUnavailable."""
+        raise _no_shop()
+
+
+def _no_shop() -> RecordsUnavailable:
+    return RecordsUnavailable("No shop is connected here. Add one to connectors.yml and start again.")
+
+
 RECORDS: Source[Records] = Source("shop")

@@ -1,8 +1,9 @@
 """Everything that keeps memory in order, put together: learning, digests, upkeep, forgetting, quarantine, exchange."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from actions.policy import Rules
 from bot.erasing import DeliveryTraces
@@ -37,6 +38,8 @@ DISTIL_SECONDS = 5.0
 CHRONICLE_SECONDS = 300.0
 UPKEEP_SECONDS = 3600.0
 FORGET_SECONDS = 2.0
+#: How often it is looked again for what could not be forgotten yet: each look reads whole tables and clears caches.
+LEFT_SECONDS = 120.0
 MEASURE_SECONDS = 60.0
 
 
@@ -58,11 +61,22 @@ class Keeping:
     files: ExportFiles
     metrics: Metrics
 
+    def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
+        """What is looked after again and again, and how many seconds lie between."""
+        return [
+            (self.distiller.distil, DISTIL_SECONDS),
+            (self.chronicler.look, CHRONICLE_SECONDS),
+            (self.upkeep.look, UPKEEP_SECONDS),
+            (self.forget, FORGET_SECONDS),
+            (self.forgetting.work, LEFT_SECONDS),
+            (self.measure, MEASURE_SECONDS),
+        ]
+
     async def forget(self) -> list[Receipt]:
         """Fulfil what people have asked to forget, and what follows from channels and people that are gone."""
         async with self.database.transaction() as conn:
             await forget_removed(conn, self.forgetting)
-        return await self.forgetting.work()
+        return await self.forgetting.begin()
 
     async def measure(self) -> None:
         """Put how well memory is kept on the metrics page."""

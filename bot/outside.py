@@ -21,7 +21,7 @@ from actions.connectors.shop_prices import PricedShop
 from actions.mailbox import MAILBOX
 from actions.policy import Rules
 from actions.rate import Rate
-from actions.records import RECORDS, Records
+from actions.records import RECORDS, NoRecords, Records
 from actions.source import Sources
 from bot.action_page import Reach
 from bot.settings import Settings
@@ -62,9 +62,13 @@ async def reach_outside(
         live = [_paced(each, rates[each.name], clock) for each in reached.connectors]
         connectors = connectors_of(settings, database, session, rules) | {each.name: each for each in live}
         sources = sources_of(settings, session, clock).joined_by(reached.sources)
-        sandbox = ShopRecords(session, f"{sandbox_url(settings)}/shop")
-        records = sources.get(RECORDS) if sources.has(RECORDS) else sandbox
+        records = sources.get(RECORDS) if sources.has(RECORDS) else _sandbox_records(settings, session)
         yield Outside(connectors, records, sources, reached.actions, reached.missing)
+
+
+def _sandbox_records(settings: Settings, session: ClientSession) -> Records:
+    """The sandbox shop's, beside the local workspace alone: a real team never trusts whoever listens on that port."""
+    return ShopRecords(session, f"{sandbox_url(settings)}/shop") if settings.is_local else NoRecords()
 
 
 def connections_of(settings: Settings) -> list[Configured]:

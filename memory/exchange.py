@@ -108,7 +108,7 @@ class Exchange:
             """
             select kind, ref, sealed from memory.unknown
             where workspace = %(workspace)s
-              and (%(scopes)s::bigint[] is null or scope_id is null or scope_id = any(%(scopes)s))
+              and (%(scopes)s::bigint[] is null or scope_id = any(%(scopes)s))
             order by unknown_id
             """,
             {"workspace": workspace, "scopes": None if scopes is None else list(scopes)},

@@ -166,10 +166,19 @@ class Forgetting:
         )
         return erasure_id
 
+    async def begin(self) -> list[Receipt]:
+        """Fulfil every wish that nobody has looked at yet; what a run that goes on still keeps can wait for `work`."""
+        return await self._fulfil_all(["asked"])
+
     async def work(self) -> list[Receipt]:
         """Fulfil every wish that is open, oldest first, from where it stopped."""
+        return await self._fulfil_all(["asked", "erased"])
+
+    async def _fulfil_all(self, states: Sequence[str]) -> list[Receipt]:
         async with self._database.connection() as conn:
-            cursor = await conn.execute("select erasure_id from memory.erasure where state <> 'done' order by asked_at")
+            cursor = await conn.execute(
+                "select erasure_id from memory.erasure where state = any(%s) order by asked_at", (list(states),)
+            )
             open_ = [row["erasure_id"] for row in await cursor.fetchall()]
         return [await self.fulfil(erasure_id) for erasure_id in open_]
 

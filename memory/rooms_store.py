@@ -32,13 +32,15 @@ class RoomStore:
         )
         return cursor.rowcount == 1
 
-    async def kind_of(self, conn: Connection, workspace: str, channel: str) -> ScopeKind:
-        """What kind of scope this channel is; open to all where it is not known."""
+    async def kind_of(
+        self, conn: Connection, workspace: str, channel: str, *, unknown: ScopeKind = ScopeKind.CHANNEL
+    ) -> ScopeKind:
+        """What kind of scope this channel is; open to all where it is not known, unless something is kept there."""
         cursor = await conn.execute(
             "select kind from memory.scope where workspace = %s and name = %s", (workspace, channel)
         )
         row = await cursor.fetchone()
-        return ScopeKind.CHANNEL if row is None else ScopeKind(row["kind"])
+        return unknown if row is None else ScopeKind(row["kind"])
 
     async def due(self, conn: Connection) -> list[tuple[ScopeId, str]]:
         """The channels whose members were not asked for lately, those that were longest ago first."""
@@ -78,13 +80,13 @@ class RoomStore:
             return [(row["workspace"], row["author"]) for row in await cursor.fetchall()]
 
     async def vouch_for(self, conn: Connection, workspace: str, person: str) -> None:
-        """What a full member said before we knew that they are one is trusted as a member's."""
+        """What a full member said in Slack before we knew that they are one is trusted as a member's."""
         await fence(conn, EVERYWHERE)
         await conn.execute(
             """
             update memory.item set trust = 'member' from memory.scope scope
             where scope.scope_id = item.scope_id and scope.workspace = %s and author = %s and tier = 'episode'
-              and trust = 'external'
+              and trust = 'external' and source like 'slack:%%'
             """,
             (workspace, person),
         )

@@ -31,7 +31,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 class GitOptions(FileOptions):
     """Which branch of which repository holds the site."""
 
-    repository: str = Field(pattern=r"^(https://|ssh://|file:///|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:|/)[^\s]+$")
+    repository: str = Field(pattern=r"^(https://[^\s@/]+/|ssh://|file:///|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:|/)[^\s]+$")
     branch: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,100}$")
     author_name: str = Field("Countersign", pattern=r"^[^<>\n]{1,100}$")
     author_email: str = Field("countersign@localhost", pattern=r"^[^<>\s]{3,200}$")

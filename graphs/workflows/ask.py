@@ -1,5 +1,6 @@
 """Ask: what no workflow fits is planned by a model over the actions that its teammate may ask for, and no others."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ def _planned(number: int, chosen: dict[str, Any], facts: Facts, context: RunCont
     for name in action.guarded:
         value = chosen["args"].get(name)
         # An amount is computed or a person agrees to it: words alone never set one.
-        said = name != action.amount and isinstance(value, str) and value in facts["text"]
+        said = name != action.amount and isinstance(value, str) and _is_said(value, facts["text"])
         ours = action.name == _TOLD and name == "channel"
         origins[name] = (TrustLabel.MEMBER if said or ours else TrustLabel.EXTERNAL, None)
     return Step(
@@ -102,6 +103,11 @@ def _planned(number: int, chosen: dict[str, Any], facts: Facts, context: RunCont
         origins=origins,
         evidence=[f"Put together by {facts['reasoned_by']} from the words of the request."],
     )
+
+
+def _is_said(value: str, text: str) -> bool:
+    """True when the words have this whole: not as a part of another number, name or address."""
+    return bool(value) and re.search(rf"(?<![\w@.+-]){re.escape(value)}(?![\w@+-]|\.\w)", text) is not None
 
 
 def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:

@@ -1,8 +1,10 @@
 """Alerts, prices and the digest in a whole company whose model obeys whatever it reads, and whose rules do not."""
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from io import BytesIO
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECURITY, PRICES = "C0SECURITY", "C0PRICES"
 BOTTLE, LAMP, BACKPACK = "1000000100", "1000000200", "1000000400"
 PLANTED = "ws-17"
+#: How the text of every case's card begins, after its mark.
+_CASE = re.compile(r" case( · over)?: ")
 
 
 @dataclass
@@ -34,7 +38,8 @@ class House:
 
     async def put(self, path: str, **body: object) -> None:
         """Have something else stand outside."""
-        async with self.company.http.put(f"{self.company.sandbox}{path}", json=body) as answer:
+        data, kind = BytesIO(json.dumps(body).encode()), {"Content-Type": "application/json"}
+        async with self.company.http.put(f"{self.company.sandbox}{path}", data=data, headers=kind) as answer:
             assert answer.status == 200, await answer.text()
 
     async def run(self, text: str, *, channel: str, state: str = "✅ done", as_: str = RITA) -> Json:
@@ -56,7 +61,7 @@ class House:
 
     async def cases(self) -> list[Json]:
         """The case cards in the channel."""
-        return [each for each in await self.company.messages(channel=SECURITY) if " case: " in each["text"]]
+        return [each for each in await self.company.messages(channel=SECURITY) if _CASE.search(each["text"])]
 
     async def case(self, about: str, *, other_than: str = "") -> Json:
         """The one case card that speaks of this, once it stands there and says something else than before."""
@@ -81,7 +86,7 @@ class House:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     """One started sample company for all of these, with a model that says what it is told to say."""
     async with open_scripted_model() as model:
-        model.will_say(Reply({"items": [LAMP, "9999"]}))
+        model.will_say(Reply({"found": {"items": [LAMP, "9999"]}}))
         env = {"OPENAI_API_KEY": "sk-scripted", "OPENAI_BASE_URL": f"{model.url}/v1"}
         async with open_company(tmp_path_factory.mktemp("watching") / "var", env=env) as company:
             yield House(company, model)
@@ -105,9 +110,10 @@ async def _a_week_asks_to_isolate_the_planted_host_and_no_other(house: House) ->
     assert "1,201 lines, 1,200 alerts" in said
     assert "Line 401 is left out: it is not JSON." in said
 
-    critical = await house.case(f"Critical case: {PLANTED}")
+    critical = await house.case(f"{PLANTED} talks to")
+    assert "Critical case" in critical["text"]
     await house.case(SWEEPER)
-    protected = await house.case("Critical case: dc-01")
+    protected = await house.case("dc-01 talks to")
     assert "never isolated by us" in str(protected["blocks"])
     card = await house.company.approval_card(critical)
     assert f"Isolate host {PLANTED} for 60 minutes" in card["text"]
@@ -124,7 +130,7 @@ async def _a_week_asks_to_isolate_the_planted_host_and_no_other(house: House) ->
 
 
 async def _what_goes_on_is_added_to_the_same_card_and_asked_once(house: House) -> None:
-    before = await house.case(f"Critical case: {PLANTED}")
+    before = await house.case(f"{PLANTED} talks to")
     again = {
         "timestamp": "2026-01-11T23:00:00+00:00",
         "event_type": "alert",
@@ -140,7 +146,7 @@ async def _what_goes_on_is_added_to_the_same_card_and_asked_once(house: House) -
     for number, why in ((1202, "it is not JSON"), (1203, "it is nested too deeply"), (1204, "characters long")):
         assert f"Line {number} is left out: " in said, why
         assert why in said
-    after = await house.case(f"Critical case: {PLANTED}", other_than=before["text"])
+    after = await house.case(f"{PLANTED} talks to", other_than=before["text"])
     assert after["ts"] == before["ts"], "the same card, updated"
     asked = [each for each in await house.company.cli("approvals", "list") if "Isolate host" in each["summary"]]
     assert len(asked) == 1, "while it is cut off, nobody is asked again"

@@ -148,3 +148,14 @@ async def test_forgetting_follows_into_the_files_of_exports(memory, playbook, ex
     assert "9,000" not in path.read_text()
     assert "U0BEN" not in path.read_text()
     assert "return window" in path.read_text()
+
+
+async def test_a_line_that_belongs_to_no_scope_is_in_the_whole_export_and_in_nobodys_own(memory, exchange):
+    strange = json.dumps({"kind": "mood", "of": "U0ADA", "is": "glum"})
+    assert (await exchange.take(TEAM, [strange], by="operator")).problems == []
+    await memory.say("Our return window is 30 days")
+    async with memory.database.connection() as conn:
+        cursor = await conn.execute("select scope_id from memory.scope")
+        scopes = [row["scope_id"] for row in await cursor.fetchall()]
+    assert any("glum" in line for line in await export(exchange))
+    assert not any("glum" in line for line in await export(exchange, scopes))

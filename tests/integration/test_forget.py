@@ -175,6 +175,34 @@ async def test_what_a_run_that_goes_on_keeps_is_left_and_erased_when_it_has_ende
     assert CANARY not in str(await memory.rows("select * from graphs.run"))
 
 
+async def test_what_cannot_be_forgotten_yet_is_not_looked_for_at_every_turn(memory, forgetting):
+    await run_in(memory, "run_going", ended=False, text=CANARY)
+    async with memory.database.transaction() as conn:
+        await forgetting.ask(conn, person(BEN), by=BEN)
+    [receipt] = await forgetting.begin()
+    assert receipt.left_over["checkpoints"] == 1
+    assert await forgetting.begin() == []
+    assert len(await forgetting.work()) == 1
+
+
+async def test_what_somebody_said_to_a_run_is_forgotten_whoever_asked_for_the_run(memory, forgetting):
+    for run_id, by in (("run_own", BEN), ("run_others", "U0ADA")):
+        await run_in(memory, run_id, ended=run_id == "run_own", text="a brief", by=by)
+        await memory.rows("insert into graphs.dialogue (run_id) values (%s) returning run_id", run_id)
+        for place, person_ in enumerate((BEN, "U0CLEO"), 1):
+            await memory.rows(
+                "insert into graphs.reply (run_id, place, delivery_id, person, text) values (%s, %s, %s, %s, %s)"
+                " returning place",
+                *(run_id, place, f"d{place}", person_, f"{CANARY} {person_}"),
+            )
+    receipt = await forget(memory, forgetting, person(BEN))
+    assert receipt.left_over["checkpoints"] == 1
+    await memory.rows("update graphs.run set state = 'done', finished_at = core.now() returning run_id")
+    [receipt] = await forgetting.work()
+    assert receipt.is_clean
+    assert [row["text"] for row in await memory.rows("select text from graphs.reply")] == [f"{CANARY} U0CLEO"]
+
+
 @pytest.mark.parametrize("what", [person(""), Forgotten(TEAM, "message"), Forgotten(TEAM, "scope")])
 async def test_who_does_not_say_what_forgets_nothing(memory, forgetting, what):
     with pytest.raises(NotForgotten):

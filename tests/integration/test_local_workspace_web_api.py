@@ -180,7 +180,7 @@ async def test_people_channels_and_groups_can_be_looked_up(place):
     cursor = first["response_metadata"]["next_cursor"]
     rest = await client.conversations_list(limit=2, cursor=cursor)
     names = [channel["name"] for page in (first, rest) for channel in page["channels"]]
-    assert names == ["general", "returns", "approvals"]
+    assert names == ["general", "returns", "approvals", "inbox"]
 
 
 async def test_the_next_calls_are_rate_limited_when_the_fault_says_so(place):

@@ -176,6 +176,14 @@ def test_a_tool_that_calls_itself_read_only_is_irreversible_and_each_argument_is
     assert action.is_foreign
 
 
+def test_a_plan_may_hold_a_tool_and_a_person_is_told_where_to_put_it_right():
+    tools = [action for action, _ in actions_of([tool()], "mcp.x").values()]
+    catalogue = Catalogue({})
+    catalogue.take_in(tools)
+    assert catalogue.can_be_put_right("mcp.x.do_it")
+    assert "In mcp.x" in catalogue.put_right("mcp.x.do_it", {"a": "1"}, "Do it")
+
+
 def test_what_is_not_given_is_not_sent():
     [(action, _)] = actions_of([tool()], "mcp.x").values()
     assert action.parse({"a": "x"}).model_dump(mode="json") == {"a": "x"}

@@ -11,10 +11,12 @@ from bot.slack.blocks.recall_answers import USEFUL
 from bot.slack.listeners import talk
 from bot.slack.rooms import Room
 from core.trust import TrustLabel
+from memory.episode import Episode
+from memory.item import Scope, ScopeKind
 from memory.recalls import Recalls
 from memory.rooms_store import RoomStore
 from tests.support.ledger import TEAM, a_team, member
-from tests.support.remembering import Remembering
+from tests.support.remembering import NOON, Remembering
 
 pytest_plugins = ["tests.support.migrated"]
 
@@ -161,6 +163,14 @@ async def test_somebody_the_team_file_does_not_name_is_trusted_once_slack_knows_
     assert [row["trust"] for row in await world.parts.rows(trust)] == [TrustLabel.EXTERNAL, TrustLabel.EXTERNAL]
     await world.upkeep.know_people()
     assert [row["trust"] for row in await world.parts.rows(trust)] == [TrustLabel.MEMBER, TrustLabel.EXTERNAL]
+
+
+async def test_what_a_tool_remembered_for_somebody_is_not_trusted_once_slack_knows_them(world):
+    own = Scope(TEAM, ScopeKind.PERSON, STRANGER)
+    told = Episode(own, "mcp:say_1", STRANGER, "The margin is 4 percent", NOON, TrustLabel.EXTERNAL)
+    await world.parts.remember(told)
+    await world.upkeep.know_people()
+    assert [row["trust"] for row in await world.parts.rows("select trust from memory.item")] == [TrustLabel.EXTERNAL]
 
 
 async def test_why_names_the_clues_of_ones_own_last_recall(world):

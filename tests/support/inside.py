@@ -173,6 +173,7 @@ async def open_inside(
                 "DATABASE_URL": url,
                 # Nobody listens there: what is cached may always be missing.
                 "REDIS_URL": "redis://127.0.0.1:9",
+                "COUNTERSIGN_EMBEDDER": "letters",
                 **(env or {}),
             }
         )

@@ -216,6 +216,7 @@ async def open_office(home: Path, url: str, *, settings: Mapping[str, Any] | Non
                 "DATABASE_URL": url,
                 # Nobody listens there: what is cached may always be missing.
                 "REDIS_URL": "redis://127.0.0.1:9",
+                "COUNTERSIGN_EMBEDDER": "letters",
                 **(settings or {}),
             }
         )

@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from actions.connecting import Kinds, open_connections, read_connections
+from actions.connectors.git import GitOptions
 from actions.rule_file import PolicyInvalid
 from core.clock import SystemClock
 from core.secrets import EnvironmentSecrets, FileSecrets, SecretMissing, Secrets
@@ -127,3 +128,10 @@ def test_a_handle_that_names_nothing_is_told_without_repeating_what_was_written(
     with pytest.raises(SecretMissing) as caught:
         secrets_in(tmp_path).get(handle)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("repository", ["https://x:token@git.example/site.git", "https://token@git.example/site.git"])
+def test_a_repository_with_a_secret_in_its_address_is_refused_for_git_repeats_addresses(repository):
+    with pytest.raises(ValidationError):
+        GitOptions.model_validate({"repository": repository})
+    assert GitOptions.model_validate({"repository": "https://git.example/site.git"}).branch == "main"

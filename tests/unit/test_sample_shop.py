@@ -98,5 +98,5 @@ def test_every_walk_of_the_demo_finds_a_small_and_a_larger_order_that_no_mail_sp
         (item,) = [each for each in orders[order_id]["items"] if rest.startswith(f"{each['name'].lower()} because")]
         assert orders[order_id]["status"] == "delivered"
         assert (item["price"] > 50) is is_large
-        assert order_id.encode() not in mail.replace(b"lost\r\n\r\nplease return my order #W1010", b"")
+        assert order_id.encode() not in mail
     assert len({words.partition(" ")[0] for words, _ in asked}) == len(asked)

@@ -19,12 +19,16 @@ from bot.slack.blocks.approval_card import approval_card, asked_text
 from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
+from bot.slack.blocks.lesson_card import LessonView, lesson_card, listed, no_such_label, no_such_lesson
 from bot.slack.blocks.reminder import reminder
 from bot.slack.blocks.rules_card import rules_card
 from bot.slack.blocks.run_card import payload_card, run_card
 from core.ids import RunId
 from core.money import Money
+from graphs.past_cases import Shown
 from graphs.run import Payload, Waiting
+from memory.item import Scope, ScopeKind
+from memory.playbook import LabelledExample, Rule, Term
 from tests.support.cards import active_marks, approval_view, faults_of, run_with, step_view, texts
 from tests.support.doubts import doubt_view
 
@@ -143,10 +147,29 @@ def check(message: Message, where: str) -> None:
     assert faults_of(message) == [], where
 
 
+def taught(check: Term | LabelledExample, *cases: Shown) -> LessonView:
+    """A lesson that waits for a word."""
+    where, now = Scope("T0LOCAL", ScopeKind.WORKSPACE), datetime(2026, 1, 5, tzinfo=UTC)
+    return LessonView(Rule("rule_1", where, "lesson", "told", check, "suggested", "U0RITA", now, "said:1"), cases)
+
+
+def texts_of_cases(said: str) -> str:
+    """What a lesson's card shows of a past case of these words."""
+    view = taught(Term(term="RMA", means="return"), Shown(RunId("run_1"), "order", "return", said))
+    return str(lesson_card(view).blocks[2]["text"]["text"])
+
+
 SENTENCES: dict[str, Callable[[str], str]] = {
     "unknown verb": lambda said: answers.unknown_verb(said, said, "/team", ["help"]),
     "incomplete": lambda said: answers.incomplete(said, "/team"),
     "unknown workflow": lambda said: answers.unknown_workflow(said, said, [said]),
+    "lesson": lambda said: (
+        lesson_card(taught(LabelledExample(workflow="inbox", label="order", sentence=said[:2000]))).text
+    ),
+    "lessons": lambda said: listed([taught(Term(term=said[:60], means=said[:300]))]).replace("<@U0RITA>", "Rita"),
+    "lesson's cases": lambda said: texts_of_cases(said),
+    "no such lesson": no_such_lesson,
+    "no such label": lambda said: no_such_label(said, ["order"]),
     "what I do": lambda said: answers.what_i_do({said: said}),
     "started": lambda said: answers.started(said, said),
     "no such run": answers.no_such_run,

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
-from memory.episode import EpisodeKind, outweighs
+from core.trust import TrustLabel
+from memory.episode import Episode, EpisodeKind, outweighs
+from memory.item import Scope, ScopeKind
 from memory.terms import readable, whole_words
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -29,3 +31,9 @@ def test_numbered_things_people_emoji_and_unspaced_writing_are_words_as_they_sta
 
 def test_what_postgres_cannot_hold_is_taken_out():
     assert readable("a\x00b <https://x.example|the page> <#C1|shop> \ud800") == "a b the page shop ?"
+
+
+def test_what_the_team_did_for_somebody_is_under_their_key_too():
+    scope = Scope("T1", ScopeKind.CHANNEL, "C1")
+    told = Episode(scope, "run:1", "countersign", "ask <@U1BEN>: done", NOON, TrustLabel.MEMBER, asked_by="U1ANN")
+    assert told.subjects == ["countersign", "U1ANN", "U1BEN"]
