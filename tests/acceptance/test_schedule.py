@@ -88,8 +88,9 @@ async def test_a_due_time_starts_one_sweep_with_three_schedulers_one_of_them_kil
 
 async def _small_ones_ran_alone_larger_ones_wait_and_forbidden_ones_are_named(company: Company) -> None:
     asked = await company.until(lambda: _asked(company), "the larger requests wait")
-    assert set(asked) == {"#W1007", "#W1010"}
-    assert await _refunded(company) == ["#W1001", "#W1005", "#W1006"]
+    # 1006 came back defective and nobody has seen it: that asks, however small it is.
+    assert set(asked) == {"#W1006", "#W1007", "#W1010"}
+    assert await _refunded(company) == ["#W1001", "#W1005"]
 
     for card in asked.values():
         assert (await company.click(BEN, card, "approval.approve"))["ok"]
@@ -102,10 +103,10 @@ async def _small_ones_ran_alone_larger_ones_wait_and_forbidden_ones_are_named(co
 
 
 async def _asked(company: Company) -> dict[str, Json] | None:
-    """The approval card of each order that waits, in the channel of approvals; None until there are two."""
+    """The approval card of each order that waits, in the channel of approvals; None until there are three."""
     cards = [each for each in await company.messages(channel=APPROVALS) if "Approval needed" in each["text"]]
     found = {order: card for card in cards for order in re.findall(r"for order (#W\d+)", card["text"])}
-    return found if len(found) == 2 else None
+    return found if len(found) == 3 else None
 
 
 async def _refunded(company: Company) -> list[str]:

@@ -241,7 +241,7 @@ SENTENCES = [
     ("run retruns #W1", ["no workflow “retruns”", "Did you mean *returns*?"]),
     ("run", ["Something is missing", "/team run &lt;workflow&gt;"]),
     ("aprovals", ["Did you mean `/team approvals`?", "I know: run, dry, ask"]),
-    ("help", ["/team run", "*returns* — takes goods back"]),
+    ("help", ["/team run", "*returns* &lt;order&gt; — takes goods back"]),
     ("ask what is the weather", ["I don't know what to do with that", "takes goods back"]),
     ("status", ["Nothing has been run yet"]),
     ("status run_none", ["There is no run `run_none`"]),
