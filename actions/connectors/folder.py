@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,9 +91,13 @@ class FolderConnector:
         if there is None:
             path = self._path(outbound)
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{post_id_of(outbound)[:16]}")
-            draft.write_bytes(outbound.body)
+            # A draft of its own for each call: one that is linked already must not be written to again.
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            draft = Path(name)
             try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(outbound.body)
+                draft.chmod(0o644)
                 # Linked, not renamed: what somebody else has put there meanwhile stays.
                 os.link(draft, path)
             except FileExistsError:

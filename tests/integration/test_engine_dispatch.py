@@ -157,7 +157,8 @@ async def test_a_worker_can_be_cancelled_while_the_database_is_away(engine: Engi
     await engine.execute("alter function engine.procrastinate_fetch_job_v2 rename to gone")
     await asyncio.sleep(3 * QUICK.poll)
     work.cancel()
-    _, unfinished = await asyncio.wait([work], timeout=3 * QUICK.drain)
+    # What is claimed is that it ends at all; how soon is the machine's business.
+    _, unfinished = await asyncio.wait([work], timeout=30 * QUICK.drain)
     assert not unfinished
     with pytest.raises((asyncio.CancelledError, ExceptionGroup)):
         await work

@@ -163,6 +163,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("round keeping.distiller.distil", "round keeping.chronicler.look"),
         *("round keeping.upkeep.look", "round keeping.forget", "round keeping.measure"),
+        "round keeping.forgetting.work",
     ),
     **_rows(_SHOWN_AROUND, "run", "verb demo", "desk demo", "press demo.start"),
     **_rows(_SHOWN_AROUND, "nothing", "press demo.next", "press demo.end"),

@@ -14,6 +14,7 @@ import yaml
 from bot import cli, serve
 from bot.commands import USAGE
 from bot.delivery import Delivery, Kind
+from bot.keeping import Keeping
 from bot.local.workspace.people_api import PeopleApi
 from bot.slack import listeners
 from bot.slack.app import register_all
@@ -68,7 +69,9 @@ def _constants(path: Path) -> Iterator[str]:
 
 
 def _rounds() -> list[str]:
-    rounds = serve._rounds(MagicMock(name="installation"))
+    installation = MagicMock(name="installation")
+    installation.keeping.rounds = lambda: Keeping.rounds(installation.keeping)
+    rounds = serve._rounds(installation)
     return [f"round {_named(do)}" for do, _ in rounds]
 
 
