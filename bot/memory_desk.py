@@ -34,6 +34,7 @@ from memory.spoken_rule import read_rule, rule_from_edit
 _SETTLERS = frozenset({"admin", "operator", "approver"})
 _MOST_LETTERS = 20_000
 _LINK = re.compile(r"<?https?://\S+?/archives/([A-Z0-9]+)/p(\d{10})(\d{6})\S*?>?")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 #: Whoever is no member, such as `mail:eve@example.org`: all that a source ever said goes with it.
 _AUTHOR = re.compile(r"author\s+(\S{1,200})", re.IGNORECASE)
@@ -305,7 +306,9 @@ class MemoryDesk:
             done = await self._keeping.disputes.settle(conn, subject, accept=yes, by=person)
         else:
             yes = delivery.press == RELEASE
-            done = await self._keeping.quarantine.settle(conn, ItemId(int(subject)), release=yes, by=person)
+            # A button that says no number points at nothing; what points at nothing is answered like what is settled.
+            number = ItemId(int(subject)) if _NUMBER.fullmatch(subject) else None
+            done = number is not None and await self._keeping.quarantine.settle(conn, number, release=yes, by=person)
         return memory_answers.settled(yes=yes) if done else memory_answers.settled_already()
 
 

@@ -262,6 +262,8 @@ async def test_nothing_that_can_be_said_or_pressed_skips_the_gateway(ground: Gro
             ):
                 await ground.deliver(_press(who, press, value, text=text))
     await ground.all_handled()
+    given_up = "select payload ->> 'press' as press, payload ->> 'text' as text, error from bot.delivery"
+    assert await ground.rows(f"{given_up} where state = 'failed'") == [], "whatever is said or pressed is answered"
     assert await ground.standing() == before
     await _everything_has_a_cause(ground)
 
@@ -279,8 +281,11 @@ async def test_a_sweep_on_a_schedule_refunds_alone_only_what_the_page_lets_run_a
         )
 
     await ground.company.until(swept, "the sweep has refunded what it may and waits for the rest")
-    assert {"#W1005", "#W1006"} <= set(await _refunded(ground))
-    assert {"#W1007", "#W1010"} <= set(await _asked_about(ground))
+    refunded, asked = set(await _refunded(ground)), set(await _asked_about(ground))
+    assert "#W1005" in refunded
+    # 1006 came back defective and nobody has seen it: that asks, however small it is.
+    assert {"#W1006", "#W1007", "#W1010"} <= asked
+    assert refunded.isdisjoint({"#W1006", "#W1007", "#W1010"})
     await _everything_has_a_cause(ground)
 
 
@@ -324,6 +329,10 @@ _LINES = {
     "policy explain": ["{run}"],
     "policy simulate": ["{home}/company/policy.yml"],
     "policy rollback": ["0123456789ab"],
+    "team": ["check"],
+    "memory export": ["{home}/memory.jsonl"],
+    "memory import": ["{home}/memory.jsonl"],
+    "memory token": [RITA],
 }
 #: What these do is begin the roles of a process, or forget the whole installation.
 _NOT_HERE = {"up", "serve", "workspace", "sandbox", "reset"}

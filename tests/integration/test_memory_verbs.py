@@ -197,6 +197,13 @@ async def test_what_is_held_back_is_listed_and_let_through_by_verb_or_button(ask
     assert "settled this already" in await ask(BEN, f"release {number}")
 
 
+async def test_a_button_that_points_at_nothing_is_answered_and_changes_nothing(press):
+    buttons = ("quarantine.release", "quarantine.keep_out", "dispute.accept", "dispute.refuse")
+    for button in (*buttons, "rule.confirm", "rule.drop"):
+        for value in ("", "gibberish", "apr_1.1.0000000000000000", "-1", "²", "9" * 18, "9" * 40):
+            assert "Nothing was changed" in await press(ADA, button, value), (button, value)
+
+
 async def test_a_suggested_rule_is_confirmed_on_its_card(press, memory, keeping):
     async with memory.database.transaction() as conn:
         wish = Wish(SHOP, "style", "say use instead of utilize", BEN, BannedPhrase(phrase="utilize", instead="use"))

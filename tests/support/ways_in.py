@@ -100,14 +100,18 @@ class Ground:
 
 
 def stock(company: Company) -> dict[str, int]:
-    """More orders for the sample shop, at the very edges of the bands too; each with what it cost, in cents."""
+    """More orders for the sample shop, at the very edges of the bands too; each with what it cost, in cents.
+
+    Each has a customer of its own: whoever sends much back is looked at by a person, whatever the amount.
+    """
     shop = sample_shop()
     prices = [cents for _ in range(40) for band in BANDS.values() for cents in band]
     stock = {f"#W{7000 + place}": cents for place, cents in enumerate(prices)}
     pattern = shop.orders["#W1002"]
     orders = {order: _priced(pattern, order, cents / 100) for order, cents in stock.items()}
     buyer = shop.users[pattern["user_id"]]
-    users = {**shop.users, pattern["user_id"]: {**buyer, "orders": [*buyer["orders"], *orders]}}
+    buyers = {each["user_id"]: {**buyer, "orders": [order]} for order, each in orders.items()}
+    users = {**shop.users, **buyers}
     folder = company.home / "more"
     folder.mkdir()
     for name, content in (("orders", {**shop.orders, **orders}), ("users", users), ("products", shop.products)):
@@ -121,6 +125,7 @@ def _priced(pattern: Json, order: str, price: float) -> Json:
     return {
         **pattern,
         "order_id": order,
+        "user_id": f"{pattern['user_id']}_of_{order.removeprefix('#')}",
         "items": [{**item, "price": price}],
         "payment_history": [{**payment, "amount": price}],
     }
