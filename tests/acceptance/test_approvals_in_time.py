@@ -24,7 +24,11 @@ async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Co
     assert "channel: C0APPROVALS" in written
     grouped = written.replace("approvers: {tier: 1}", "approvers: {tier: 1, group: S0SHOP}")
     policy.write_text(grouped.replace("channel: C0APPROVALS", "channel: C0GONE"))
-    team.write_text(team.read_text().replace("teammates:", "groups: {S0SHOP: Shop}\n\nteammates:", 1))
+    people = team.read_text()
+    # A teammate's own approvals channel goes before the policy's.
+    assert "approvals_channel: C0APPROVALS" in people
+    people = people.replace("approvals_channel: C0APPROVALS", "approvals_channel: C0GONE")
+    team.write_text(people.replace("teammates:", "groups: {S0SHOP: Shop}\n\nteammates:", 1))
     async with open_company(home) as started:
         yield started
 

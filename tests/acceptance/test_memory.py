@@ -1,34 +1,45 @@
 """The team remembers what is said where it may listen, tells it to whoever may know, and follows edits."""
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from tests.support.asking import Orders, told, told_at_click
 from tests.support.company import ADA, GENERAL, RITA, Company, open_company
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
-    """One started sample company."""
-    async with open_company(tmp_path_factory.mktemp("memory") / "var") as started:
+@pytest_asyncio.fixture
+async def company(tmp_path: Path) -> AsyncGenerator[Company]:
+    """A started sample company that remembers nothing yet, and finds by meaning."""
+    async with open_company(tmp_path / "var", env={"COUNTERSIGN_EMBEDDER": "meaning"}) as started:
         yield started
+
+
+async def found_once_heard(company: Company, question: str, *, says: str) -> str:
+    """What Ada is told when she asks again until what was written just before has been heard.
+
+    What one person writes and what another asks are handled side by side, so a single question may come first.
+    """
+
+    async def ask() -> str | None:
+        answer = await told(company, ADA, f"memory search {question}", says="", channel=GENERAL)
+        return answer if says in answer else None
+
+    return await company.until(ask, f"{says!r} is found", seconds=30)
 
 
 async def test_from_said_to_found_to_edited_to_judged(company: Company) -> None:
     await told(company, RITA, "memory search parcels", says="I remember nothing about", channel=GENERAL)
     await told(company, ADA, "memory on", says="From now on I remember", channel=GENERAL)
     said = await company.say(RITA, "Nordpost charges 7.20 for the mountain villages", channel=GENERAL)
-    found = await told(company, ADA, "memory search What does Nordpost charge?", says="7.20", channel=GENERAL)
+    found = await found_once_heard(company, "What does Nordpost charge?", says="7.20")
     assert "<@U0RITA>" in found
     await told(company, ADA, "memory why", says="7.20 for the mountain villages", channel=GENERAL)
 
     edit = {"as": RITA, "channel": GENERAL, "ts": said["ts"], "text": "Nordpost charges 8.40 for the mountain villages"}
     assert (await company.act("edit", **edit))["ok"]
-    await told(company, ADA, "memory search What does Nordpost charge?", says="8.40", channel=GENERAL)
+    await found_once_heard(company, "What does Nordpost charge?", says="8.40")
     answers = await company.messages(channel=GENERAL, as_=ADA)
     asked = next(each for each in reversed(answers) if "8.40" in each["text"] and each.get("bot_id"))
     assert "7.20" not in asked["text"]
