@@ -1,6 +1,7 @@
 """Lines of a sensor's log: whatever stands there, each is an alert, nothing, or named by its number."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from bot.sample.alerts import DECOYS, sample_week
 from graphs.alert import read_alerts
 from graphs.campaign import By, correlate, occurrences_of
 
-PUBLIC = Path("/work/shared/data/alerts")
+PUBLIC = Path(os.environ.get("COUNTERSIGN_PUBLIC_DATA", "not-there")) / "alerts"
 RECORD = {
     "timestamp": "2026-01-05T09:00:00.000001-0600",
     "event_type": "alert",
