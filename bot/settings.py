@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     )
     """Whether the sandbox systems' contract says that they honour idempotency keys."""
 
+    link_hosts: str = Field("", pattern=r"^((\*\.)?[a-z0-9.-]+(,|$))*$", validation_alias="COUNTERSIGN_LINK_HOSTS")
+    """Further hosts that links in messages may lead to, with commas between; `*.` stands for all below one."""
+
     post_seconds: float = Field(1, gt=0, validation_alias="COUNTERSIGN_POST_SECONDS")
     """How far apart messages to one channel are after a small burst; Slack allows about one a second."""
 
@@ -218,6 +221,7 @@ _WANTED = {
     "COUNTERSIGN_HEALTH_PORT": "has to be a port from 1 to 65535, or 0 for none",
     "COUNTERSIGN_ADMIN": "has to be a member id that begins with U or W, such as U012AB3CD",
     "COUNTERSIGN_COMMAND": "has to be a slash command in small letters, such as /team",
+    "COUNTERSIGN_LINK_HOSTS": "has to be hosts in small letters, such as docs.example,*.shop.example",
     "COUNTERSIGN_LOG_LEVEL": "has to be DEBUG, INFO, WARNING or ERROR",
     "COUNTERSIGN_ACCEPT_LOOSER_RULES": "has to be the version that `countersign policy check` prints",
     "COUNTERSIGN_EMBEDDER": "has to be meaning or letters",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from bot.delivery import Delivery
 from bot.slack import listeners
 from bot.slack.call import TRANSPORT_ERRORS, code_of
 from bot.slack.channel import SlackChannel
+from bot.slack.links import Links
 from bot.slack.listeners.buttons import LoadApproval
 from core.errors import CountersignError
 from core.metrics import Metrics
@@ -59,6 +60,8 @@ class SlackOptions:
     command: str
     connections: int = 2
     local: bool = False
+    link_hosts: Collection[str] = ()
+    """The hosts that links in messages may lead to."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ async def open_slack(
         await connections.open()
         watcher = asyncio.create_task(connections.watch(), name="slack.watch")
         stack.push_async_callback(_cancel, watcher)
-        yield SlackSide(client, SlackChannel(client, identity.bot_user_id), identity, connections)
+        channel = SlackChannel(client, identity.bot_user_id, Links(options.link_hosts))
+        yield SlackSide(client, channel, identity, connections)
 
 
 def _client(options: SlackOptions, session: ClientSession) -> AsyncWebClient:

@@ -6,6 +6,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.channel import Message, Place, Undeliverable
 from bot.slack.call import call
+from bot.slack.links import Links
 from bot.slack.payload import Body, part, text
 
 #: The type of the metadata that carries a mark.
@@ -18,11 +19,15 @@ _ABSENT = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel
 
 
 class SlackChannel:
-    """Delivers messages to Slack; what goes wrong is Postponed, Undeliverable or Unclear."""
+    """Delivers messages to Slack; what goes wrong is Postponed, Undeliverable or Unclear.
 
-    def __init__(self, client: AsyncWebClient, bot_user_id: str) -> None:
+    Whatever a message says, it links to nothing but what `links` knows, and Slack looks at no address in it.
+    """
+
+    def __init__(self, client: AsyncWebClient, bot_user_id: str, links: Links | None = None) -> None:
         self._client = client
         self._bot_user_id = bot_user_id
+        self._links = links or Links()
 
     async def post(self, place: Place, message: Message, *, mark: str) -> str:
         """Post and return the message's ts."""
@@ -31,11 +36,10 @@ class SlackChannel:
             self._client.chat_postMessage(
                 channel=place.channel,
                 thread_ts=place.thread_ts,
-                text=message.text,
-                blocks=message.blocks,
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": mark}},
                 unfurl_links=False,
                 unfurl_media=False,
+                **self._content(message),
             ),
         )
         return str(reply["ts"])
@@ -44,7 +48,7 @@ class SlackChannel:
         """Replace a posted message in place; its mark stays."""
         await call(
             "chat.update",
-            self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks or []),
+            self._client.chat_update(channel=channel, ts=ts, **self._content(message, blocks=[])),
         )
 
     async def whisper(self, place: Place, person: str, message: Message) -> None:
@@ -64,8 +68,7 @@ class SlackChannel:
                 channel=place.channel,
                 user=person,
                 thread_ts=place.thread_ts,
-                text=message.text,
-                blocks=message.blocks,
+                **self._content(message),
             ),
         )
 
@@ -74,12 +77,17 @@ class SlackChannel:
             "chat.postMessage",
             self._client.chat_postMessage(
                 channel=place.channel,
-                text=message.text,
-                blocks=message.blocks,
                 unfurl_links=False,
                 unfurl_media=False,
+                **self._content(message),
             ),
         )
+
+    def _content(self, message: Message, **content: Any) -> dict[str, Any]:
+        shown = self._links.message(message)
+        # Without `parse`, Slack links whatever looks like an address, and an edit changes how the post was read.
+        content |= {"text": shown.text, "parse": "none"}
+        return content if shown.blocks is None else {**content, "blocks": shown.blocks}
 
     async def find_by_mark(self, place: Place, mark: str) -> str | None:
         """The ts of our message posted with `mark`, or None when there is none."""

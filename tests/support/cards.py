@@ -142,6 +142,15 @@ def buttons(message: Message) -> dict[str, dict[str, Any]]:
 ACTIVE = re.compile(r"<[!@#][^>]*>|<https?:[^>]*>|<mailto:[^>]*>")
 
 
+#: What Slack, or whatever else shows a message to people, would let them press.
+PRESSABLE = re.compile(r"\w+://\S*|<[^@#!<>][^<>]*>")
+
+
+def pressable(message: Message) -> list[str]:
+    """Every address in a message that somebody could press."""
+    return [address for text in _mrkdwn(message) for address in PRESSABLE.findall(text)]
+
+
 def active_marks(message: Message) -> list[str]:
     """Every mention, link and date that Slack would make something of, in the order it stands."""
     return [mark for text in _mrkdwn(message) for mark in ACTIVE.findall(text)]

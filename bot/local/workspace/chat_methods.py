@@ -7,6 +7,7 @@ from bot.local.workspace.call import Call
 from bot.local.workspace.elements import with_ids
 from bot.local.workspace.json_value import Json, as_object, dump
 from bot.local.workspace.refusal import Refusal
+from bot.local.workspace.speech import with_links
 from bot.local.workspace.store import Message
 from bot.local.workspace.timeline import Draft, draft_content, is_by_bot, without_metadata
 
@@ -129,7 +130,8 @@ def _content(call: Call, *, most: int) -> Json:
             raise Refusal("msg_blocks_too_long")
     if len(call.text("text")) > most:
         raise Refusal("msg_too_long")
-    args: Json = {"text": call.text("text"), "metadata": _metadata(call)}
+    text = call.text("text") if call.text("parse") == "none" else with_links(call.text("text"))
+    args: Json = {"text": text, "metadata": _metadata(call)}
     content = draft_content(args, with_ids(blocks))
     if not content["text"] and not blocks:
         raise Refusal("no_text")

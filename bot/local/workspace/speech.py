@@ -1,4 +1,4 @@
-"""What people type, as Slack passes it on: names become references, everything else is escaped."""
+"""What people type, as Slack passes it on, names as references and the rest escaped; and links as Slack makes them."""
 
 import html
 import re
@@ -7,6 +7,7 @@ from bot.local.workspace.company import Company
 
 _REFERENCE = re.compile(r"<(?:[@#!][^<>\s]+|https?://[^<>\s]+)>")
 _NAME = re.compile(r"(?<![\w@<])@([a-z0-9._-]*[a-z0-9])", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![<|\w])(?:https?://|www\.)[^\s<>|]*[^\s<>|.,;:!?)'\"]", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?<![\w&<])#([a-z0-9][a-z0-9_-]*)", re.IGNORECASE)
 
 
@@ -18,6 +19,11 @@ def as_message(text: str, company: Company) -> str:
 def as_command(text: str, company: Company, *, should_escape: bool) -> str:
     """A command's text; names become references (with the name beside the id) when the manifest asks for it."""
     return _converted(text, company, with_names=True) if should_escape else html.escape(text, quote=False)
+
+
+def with_links(text: str) -> str:
+    """What an app posted, where it does not say `parse=none`: each address in it has become a link."""
+    return _ADDRESS.sub(lambda it: f"<{it[0]}>" if "://" in it[0] else f"<http://{it[0]}|{it[0]}>", text)
 
 
 def _converted(text: str, company: Company, *, with_names: bool) -> str:

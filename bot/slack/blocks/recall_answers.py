@@ -35,7 +35,7 @@ def found_text(found: Recollection) -> str:
 def found_blocks(found: Recollection) -> list[Block]:
     """The same, with the question whether it was of use."""
     return [
-        *({"type": "section", "text": {"type": "mrkdwn", "text": part}} for part in _parts(found_text(found))),
+        *(limits.section(part) for part in _parts(found_text(found))),
         {
             "type": "actions",
             "elements": [
