@@ -102,7 +102,7 @@ class Dispatcher:
         die: Callable[[int], NoReturn] = os._exit,
     ) -> None:
         """Advance woken runs until `stop` is set and those in hand are done; outages of the database are sat out."""
-        shift = _Shift(self._clock, self._options, metrics, die)
+        shift = _Shift(self._clock, self._options, self._store, metrics, die)
         async with _open_app(self._database.url).open_async() as app:
             app.task(name=_TASK, queue=_QUEUE, retry=_Patience(self._clock, self._options))(shift.task(advance))
             async with asyncio.TaskGroup() as group:
@@ -189,9 +189,17 @@ class _Patience(BaseRetryStrategy):
 class _Shift:
     """One process at work: its heartbeat, its watch over itself and over the workers that died."""
 
-    def __init__(self, clock: Clock, options: EngineOptions, metrics: Metrics, die: Callable[[int], NoReturn]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        options: EngineOptions,
+        store: RunStore,
+        metrics: Metrics,
+        die: Callable[[int], NoReturn],
+    ) -> None:
         self._clock = clock
         self._options = options
+        self._store = store
         self._metrics = metrics
         self._die = die
         self._worker: _RunWorker | None = None
@@ -263,26 +271,37 @@ class _Shift:
         self._strays = set(dropped)
 
     async def rescue(self, app: App) -> None:
-        """Give the jobs of dead workers to the living."""
+        """Give the jobs of dead workers to the living, and hold the deaths against the runs they had in hand.
+
+        A run that kills its worker does so again and again; those beside it, and all of a machine that dies, are there
+        by chance. So what died together is one death, and each run found in dead hands bears its share.
+        """
         # After an outage every heartbeat is old: wait until the healthy have had time to give theirs.
         since = self._contact_since
         if since is None or self._clock.monotonic() - since < 2 * self._options.stalled:
             return
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._options.stalled):
+        found = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._options.stalled))
+        for job in found:
             log.warning("its worker is dead, giving on: %s", job.lock)
-            await self._give_back(app, job)
+            # Without a worker's name on it, the worker was told to end and did.
+            if await self._give_back(app, job) and job.worker_id is not None:
+                await self._store.count_stall(RunId(str(job.task_kwargs["run_id"])), share=1 / len(found))
 
-    async def _give_back(self, app: App, job: Job) -> None:
+    async def _give_back(self, app: App, job: Job) -> bool:
+        """True where it was ours to give."""
         self._metrics.retries.labels("rescue").inc()
         try:
             await app.job_manager.retry_job(job)
+            return True
         except UniqueViolation:
             # A successor waits already and cannot start before this one has ended.
             await app.job_manager.finish_job(job, Status.FAILED, delete_job=False)
+            return True
         except ConnectorException as error:
             if error.__cause__ is not None and is_outage(error.__cause__):
                 raise
             log.info("somebody else gave the job on first: %s", job.lock)
+            return False
 
     def _tell(self, error: Exception) -> None:
         if any(is_fenced(one) for one in _causes(error)):

@@ -153,8 +153,8 @@ class Run:
     epoch: int
     wakes: int
     """Rises with every wake; a run that was woken while being advanced is not parked."""
-    stalls: int
-    """Advances in a row without progress."""
+    stalls: float
+    """What went wrong since it last got any further: 1 for each error, shares for workers that died."""
     stop_requested: bool
     request: Request
     conversation: Conversation

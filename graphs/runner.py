@@ -79,7 +79,12 @@ class Runner:
         """Advance the run until it has ended or waits; an unexpected error of a node is raised, to be tried again."""
         with about_run(run_id):
             while (run := await self._store.begin(run_id)) is not None:
-                if await self._advance(run):
+                try:
+                    rests = await self._advance(run)
+                except Exception:
+                    await self._store.count_stall(run_id, epoch=run.epoch)
+                    raise
+                if rests:
                     return
 
     async def _advance(self, run: Run) -> bool:
@@ -87,7 +92,7 @@ class Runner:
         workflow = self._workflows.get(run.workflow, run.workflow_version)
         if workflow is None:
             return await self._without_workflow(run)
-        if run.stalls > self._stalls_allowed and not run.stop_requested:
+        if run.stalls >= self._stalls_allowed and not run.stop_requested:
             return await self._give_up(run)
         guard = RunGuard(run.run_id, run.epoch)
         saver = self._open_saver(self._database, guard)
@@ -143,8 +148,9 @@ class Runner:
 
     async def _give_up(self, run: Run) -> bool:
         why = (
-            f"I tried {self._stalls_allowed} times to go on with {run.workflow} and got no further, so I stopped"
-            f" trying. Nothing is lost: an operator should look at the log of {run.run_id}, then try again or stop it."
+            f"I tried at least {self._stalls_allowed} times to go on with {run.workflow} and got no further, so I"
+            f" stopped trying. Nothing is lost: an operator should look at the log of {run.run_id}, then try again or"
+            " stop it."
         )
         log.error("no progress in %d advances; an operator must look", self._stalls_allowed)
         await self._store.needs_attention(run, why)

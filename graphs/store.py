@@ -138,8 +138,7 @@ class RunStore:
     async def begin(self, run_id: RunId) -> Run | None:
         """Become the newest owner of a runnable run, or None; every older owner fails at its next write.
 
-        `stalls` of the result counts the advances since the last progress, this one included, but for those that
-        ended because the database went away.
+        `stalls` of the result counts what went wrong since the run last got any further.
         """
         async with self._database.transaction() as conn:
             # Counted before the run is read: a wake that is not in the count may be in nothing else we read.
@@ -150,9 +149,7 @@ class RunStore:
                 update graphs.run
                 set epoch = epoch + 1, started_at = coalesce(started_at, core.now()), waiting = '[]',
                     head = newest.checkpoint_id, begun_under = pg_postmaster_start_time(),
-                    stalls = case when head is distinct from newest.checkpoint_id then 1
-                                  when begun_under is distinct from pg_postmaster_start_time() then greatest(stalls, 1)
-                                  else stalls + 1 end
+                    stalls = case when head is distinct from newest.checkpoint_id then 0 else stalls end
                 from (select max(checkpoint_id) as checkpoint_id from langgraph.checkpoints
                       where thread_id = %(run_id)s and checkpoint_ns = '') as newest
                 where run_id = %(run_id)s and state = 'ready'
@@ -162,6 +159,18 @@ class RunStore:
             )
             row = await cursor.fetchone()
         return None if row is None or wakes is None else _run({**row, **wakes})
+
+    async def count_stall(self, run_id: RunId, *, epoch: int | None = None, share: float = 1) -> None:
+        """Hold its owner's error, or a share of a worker's death, against a run; nothing if the database died too."""
+        async with self._database.connection() as conn:
+            await conn.execute(
+                """
+                update graphs.run set stalls = stalls + %s
+                where run_id = %s and state = 'ready' and epoch = coalesce(%s, epoch)
+                  and coalesce(begun_under, pg_postmaster_start_time()) = pg_postmaster_start_time()
+                """,
+                (share, run_id, epoch),
+            )
 
     async def wake(self, conn: Connection, run_id: RunId) -> None:
         """Make a waiting run runnable; one being advanced now will not be parked before it has looked again."""
@@ -309,7 +318,7 @@ class RunStore:
             )
             await owe_words(conn, run.conversation, words=why, receiver_key=f"{run.run_id}.attention.{run.epoch}")
             await _changed(conn, run.run_id, run.epoch, cursor.rowcount)
-            await _audit(conn, run, "run.needed_attention", {"why": why, "stalls": run.stalls})
+            await _audit(conn, run, "run.needed_attention", {"why": why, "stalls": round(run.stalls)})
 
     async def try_again(self, conn: Connection, run_id: RunId) -> bool:
         """Make a run that needs attention runnable again, with a fresh count of stalls; wake it afterwards."""

@@ -1,6 +1,7 @@
 """A woken run reaches a worker, whatever was lost on the way."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,10 @@ from tests.support.engine import ENGINE, QUICK, Engine, assemble, die_here, make
 pytest_plugins = ["tests.support.engine_fixtures"]
 
 _JOBS = "select * from engine.procrastinate_jobs order by id"
+_IN_DEAD_HANDS = (
+    "with dead as (insert into engine.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
+    " returning id) update engine.procrastinate_jobs set status = 'doing', worker_id = dead.id from dead"
+)
 
 
 async def test_a_woken_run_is_worked_on_to_its_end(engine: Engine) -> None:
@@ -86,15 +91,34 @@ async def test_a_wake_does_not_wait_for_the_next_try(engine_database: Database) 
 @pytest.mark.parametrize("successor", [False, True])
 async def test_the_job_of_a_dead_worker_is_given_on(engine: Engine, successor: bool) -> None:
     run_id = await engine.start("plain")
-    await engine.execute(
-        "with dead as (insert into engine.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
-        " returning id) update engine.procrastinate_jobs set status = 'doing', worker_id = dead.id from dead"
-    )
+    await engine.execute(_IN_DEAD_HANDS)
     if successor:
         await engine.wake(run_id)
         assert [job["status"] for job in await engine.execute(_JOBS)] == ["doing", "todo"]
     async with working(engine):
         await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_death_is_shared_by_all_runs_that_it_may_have_been_the_fault_of(engine: Engine) -> None:
+    runs = [await engine.start("gated") for _ in range(4)]
+    await engine.execute(_IN_DEAD_HANDS)
+    async with working(engine):
+        for run_id in runs:
+            await engine.until_done(run_id, "gated")
+        assert [(await engine.run(run_id)).stalls for run_id in runs] == [0.25] * 4
+        await engine.execute("insert into public.gate values (true)")
+        for run_id in runs:
+            await engine.until(run_id, RunState.DONE)
+
+
+async def test_a_worker_that_was_told_to_end_has_not_died_of_its_runs(engine_database: Database) -> None:
+    engine = assemble(engine_database, replace(QUICK, drain=0.1))
+    run_id = await engine.start("gated")
+    for deploys in (1, 2):
+        async with working(engine), asyncio.timeout(10):
+            while (await engine.done_in_the_world(run_id)).count("gated") < deploys:
+                await asyncio.sleep(0.02)
+    assert (await engine.run(run_id)).stalls == 0
 
 
 async def test_a_worker_takes_back_the_job_it_dropped(engine: Engine) -> None:
@@ -112,10 +136,7 @@ async def test_heartbeats_are_judged_only_after_long_enough_contact(engine_datab
     # After an outage every heartbeat is old; the healthy give theirs first.
     engine = assemble(engine_database, QUICK)
     run_id = await engine.start("gated")
-    await engine.execute(
-        "with dead as (insert into engine.procrastinate_workers (last_heartbeat) values (now() - interval '1 hour')"
-        " returning id) update engine.procrastinate_jobs set status = 'doing', worker_id = dead.id from dead"
-    )
+    await engine.execute(_IN_DEAD_HANDS)
     async with working(engine):
         await asyncio.sleep(QUICK.stalled)
         assert await engine.done_in_the_world(run_id) == []
