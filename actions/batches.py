@@ -63,6 +63,8 @@ class Batches:
         self._catalogue = catalogue
         self._rules = rules
         self._fits = fits
+        self._alone: tuple[frozenset[str], str] | None = None
+        """What a look found to go together with nothing, however long it waited, and under which rules."""
 
     async def look(self) -> int:
         """Offer together what has come together, once, and owe every card whose items have changed a rendering."""
@@ -128,9 +130,10 @@ class Batches:
     async def _form(self) -> int:
         async with self._database.connection() as conn:
             rows = await _unlisted(conn)
-        views = await self._approvals.views(list(rows)) if len(rows) >= FEWEST_STEPS else []
-        if not views:
+        known = frozenset(rows), self._rules().version
+        if len(rows) < FEWEST_STEPS or known == self._alone:
             return 0
+        views = await self._approvals.views(list(rows))
         async with self._database.transaction() as conn:
             # One at a time, and only what is still in no list: two bots look at the same moment.
             await conn.execute("select pg_advisory_xact_lock(hashtextextended('actions.batch', 0))")
@@ -141,6 +144,9 @@ class Batches:
             formed += await self._batches(conn, [each for each in found if each.view.approval_id not in listed])
             for batch in formed:
                 await self._tell(conn, batch)
+        # Looked at every second, what waits for days would otherwise be read every second.
+        waited = all(row["age"] >= TRICKLE_SECONDS for row in rows.values())
+        self._alone = known if waited and not formed else None
         return len(formed)
 
     async def _plans(self, conn: Connection, found: Sequence[_Found]) -> list[BatchView]:

@@ -107,6 +107,26 @@ async def test_what_comes_one_after_another_is_waited_for_a_moment_and_two_are_n
     assert len(batch.items) == 3
 
 
+async def test_what_goes_together_with_nothing_is_not_read_again_until_something_comes(house, monkeypatch):
+    batches, read, views = batches_of(house), [], house.approvals.views
+
+    async def counted(ids=None):
+        read.append(ids)
+        return await views(ids)
+
+    monkeypatch.setattr(house.approvals, "views", counted)
+    await waiting(house, "60 USD", "70 USD")
+    assert await formed(house, batches) == []
+    await house.pass_time(timedelta(seconds=30))
+    assert await formed(house, batches) == []
+    read.clear()
+    assert await batches.look() == 0
+    assert read == []
+    await waiting(house, "80 USD")
+    [batch] = await formed(house, batches)
+    assert len(batch.items) == 3
+
+
 async def test_skipped_because_changed(house):
     batches = batches_of(house)
     asked = await waiting(house, "60 USD", "70 USD", "80 USD")
