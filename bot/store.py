@@ -19,6 +19,8 @@ class Deliveries:
 
     #: Handling that began and left no word is begun again after this long.
     LEASE = timedelta(seconds=30)
+    #: Slack repeats within hours. After that, the run, vote or answer that came of a delivery knows it by its id.
+    KEEP = timedelta(days=30)
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,6 +80,18 @@ class Deliveries:
                 (wait, error, delivery_id),
             )
 
+    async def forget_old(self, most: int) -> int:
+        """Drop what was finished long ago, so much of it at most; returns how many."""
+        async with self._database.connection() as conn:
+            cursor = await conn.execute(
+                """
+                delete from bot.delivery where delivery_id in (
+                  select delivery_id from bot.delivery where handled_at <= core.now() - %s limit %s)
+                """,
+                (self.KEEP, most),
+            )
+            return cursor.rowcount
+
     async def _end(self, conn: Connection, delivery_id: str, state: str, error: str | None) -> None:
         cursor = await conn.execute(
             """
@@ -135,6 +149,8 @@ class Outbox:
 
     #: A row whose sender left no word is sent again, after a look, when this has passed.
     LEASE = timedelta(seconds=30)
+    #: How long it can be looked up what became of a rendering or an answer.
+    KEEP = timedelta(days=30)
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -210,6 +226,19 @@ class Outbox:
                 "update core.card set ts = null, rendered_sha256 = null where card_id = %s and ts = %s",
                 (owed.card.card_id, owed.card.ts),
             )
+
+    async def forget_old(self, most: int) -> int:
+        """Drop what ended long ago, so much of it at most; returns how many. A message under a key is kept for ever."""
+        async with self._database.connection() as conn:
+            cursor = await conn.execute(
+                """
+                delete from core.outbox where outbox_id in (
+                  select outbox_id from core.outbox
+                  where ended_at <= core.now() - %s and receiver_key is null limit %s)
+                """,
+                (self.KEEP, most),
+            )
+            return cursor.rowcount
 
     async def _end(
         self, conn: Connection, owed: Owed, state: str, *, ts: str | None = None, error: str | None = None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import pytest
 from actions.approval import ApprovalView
 from actions.team import Member, Team
 from bot.channel import Message, Place
+from bot.delivery import Delivery
+from bot.delivery import Sender as By
 from bot.sender import Sender
 from bot.slack.channel import SlackChannel
+from bot.store import Deliveries, Outbox
+from bot.tidying import Tidying
 from bot.undelivered import Undelivered
 from core.clock import SystemClock
 from core.db import Database, open_database
@@ -361,3 +366,55 @@ def client_of_nobody() -> Any:
         api_url = "http://127.0.0.1:9/api/"
 
     return client_of(Nowhere())  # type: ignore[arg-type]
+
+
+async def test_a_sender_that_slack_keeps_waiting_for_too_long_leaves_the_row_to_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outbox, "LEASE", timedelta(seconds=0.5))
+    monkeypatch.setattr("bot.sender._SILENCE_WAIT", timedelta(seconds=0.1))
+    monkeypatch.setattr("bot.sender._POLL_SECONDS", 0.05)
+    looked = 0
+    find = office.channel.find_by_mark
+
+    async def slow_at_first(place: Place, mark: str) -> str | None:
+        nonlocal looked
+        looked += 1
+        found = await find(place, mark)
+        await asyncio.sleep(1.2 if looked == 1 else 0)
+        return found
+
+    monkeypatch.setattr(office.channel, "find_by_mark", slow_at_first)
+    await office.post("once")
+    # As if somebody had begun to send it and died.
+    await rows(office.database, "update core.outbox set attempts = 1 returning 1")
+    async with office.sending(), office.sending():
+        await drained(office.database)
+        await asyncio.sleep(1.2)
+    assert looked > 1
+    assert await office.posted() == ["once"]
+
+
+async def test_what_was_done_with_long_ago_is_dropped_and_what_is_open_or_known_by_a_key_is_kept(
+    office: Office,
+) -> None:
+    await office.show("a card")
+    await office.post("a message")
+    await office.post("a message somebody may ask for", receiver_key="key-1")
+    deliveries = Deliveries(office.database)
+    for name in ("done", "open"):
+        await deliveries.commit(Delivery(name, "click", By("U0RITA", "T0LOCAL", None), "T0LOCAL", "C0GENERAL", None))
+    async with office.sending():
+        await drained(office.database)
+    async with office.database.transaction() as conn:
+        await deliveries.done(conn, "done")
+    tidying = Tidying(office.database)
+    await tidying.look()
+    assert len(await rows(office.database, "select from core.outbox")) == 3
+    await rows(office.database, "insert into core.clock_shift (shift) values ('31 days') returning 1")
+    await office.post("an open one")
+    await tidying.look()
+    left = await rows(office.database, "select payload ->> 'text' as text from core.outbox order by outbox_id")
+    assert [row["text"] for row in left] == ["a message somebody may ask for", "an open one"]
+    assert [row["delivery_id"] for row in await rows(office.database, "select * from bot.delivery")] == ["open"]
+    assert len(await rows(office.database, "select from core.card where ts is not null")) == 1
