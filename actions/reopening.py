@@ -40,6 +40,7 @@ class Reopening:
         if not parked and not (pending and place):
             return NOTHING
         if not self._may(person, rows[0]):
+            await _tell(conn, rows[0], "approval.reopen_refused", person, delivery_id, {"refused": "not_entitled"})
             return NOT_YOURS
         for row in parked:
             await _release(conn, row, person)
@@ -50,14 +51,9 @@ class Reopening:
         for row in pending if place else ():
             await show_card(conn, "approval", row["approval_id"], place or _NOWHERE)
         for row in parked or pending:
-            await audit.append(
-                conn,
-                row["workspace"],
-                "approval.reopened" if row["parked"] else "approval.shown",
-                actor=audit.person(person),
-                subject={**_named(row), "delivery_id": delivery_id},
-                detail={"digest": row["digest"], "channel": None if place is None else place.channel},
-            )
+            event = "approval.reopened" if row["parked"] else "approval.shown"
+            detail = {"channel": None if place is None else place.channel}
+            await _tell(conn, row, event, person, delivery_id, detail)
         return _told(parked, pending, place)
 
     def _may(self, person: str, row: Row) -> bool:
@@ -75,8 +71,16 @@ def _told(parked: list[Row], pending: list[Row], place: Conversation | None) -> 
     return f"Still open; {shown} goes to <#{place.channel}> as well." if place else ""
 
 
-def _named(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("run_id", "step", "intent_id", "approval_id")}
+async def _tell(conn: Connection, row: Row, event: str, person: str, delivery_id: str, detail: dict[str, Any]) -> None:
+    subject = {name: row[name] for name in ("run_id", "step", "intent_id", "approval_id")}
+    await audit.append(
+        conn,
+        row["workspace"],
+        event,
+        actor=audit.person(person),
+        subject={**subject, "delivery_id": delivery_id},
+        detail={"digest": row["digest"], **detail},
+    )
 
 
 async def _lock(conn: Connection, subject: str) -> list[Row]:

@@ -24,7 +24,7 @@ class AutonomyDesk:
         """Let the one place that decides decide."""
         press = _PRESSES.get(delivery.press)
         if press is None:
-            return say("I do not know this button; its card may be very old. Nothing was changed.")
+            return say(answers.unknown_button())
         sender = delivery.sender
         click = Click(
             approval_id=delivery.value,

@@ -10,6 +10,7 @@ from bot.delivery import Delivery
 from bot.desks import Decisions, Directory, Offers, Owe, click_of
 from bot.intake import Effect
 from bot.runs import RunDesk, say
+from bot.slack.blocks import answers
 from bot.slack.blocks.batch_card import (
     APPROVE,
     APPROVE_PLAN,
@@ -55,7 +56,7 @@ class BatchDesk:
         if delivery.press == CANCEL:
             return await self._runs.stop(delivery, delivery.value)
         if delivery.press not in {APPROVE, APPROVE_PLAN, DROP}:
-            return say("I do not know this button; its card may be very old. Nothing was changed.")
+            return say(answers.unknown_button())
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         if delivery.press == DROP:

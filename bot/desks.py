@@ -29,7 +29,7 @@ from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
 from bot.slack.blocks import answers
-from bot.slack.blocks.approval_card import APPROVE_ANYWAY, REJECT
+from bot.slack.blocks.approval_card import APPROVE, APPROVE_ANYWAY, REJECT
 from bot.slack.blocks.reminder import second_thought
 from bot.slack.blocks.run_card import STOP
 from bot.switch import SwitchDesk
@@ -46,6 +46,8 @@ Owe = Callable[[Connection], Awaitable[None]]
 Offers = Callable[[Delivery], Awaitable[Owe]]
 
 _LATEST = 10
+#: What decides an approval. Any other press is no answer, whatever a card of another release calls it.
+_DECIDING = frozenset({APPROVE, APPROVE_ANYWAY, REJECT})
 
 
 class Decisions(Protocol):
@@ -196,6 +198,8 @@ class ClickDesk:
         other = self._others.get(delivery.press.partition(".")[0])
         if other is not None:
             return await other.consider(delivery)
+        if delivery.press not in _DECIDING:
+            return say(answers.unknown_button())
         # Asked of Slack at every click: whoever left a minute ago must not decide.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         decided = await self._decisions.decide(click_of(delivery), standing)

@@ -8,6 +8,7 @@ from bot.delivery import Delivery
 from bot.desks import Directory, click_of
 from bot.intake import Effect
 from bot.runs import say
+from bot.slack.blocks import answers
 from bot.slack.blocks.doubt_card import ABSENT, HAPPENED, LOOKING
 from core.text import in_answer
 
@@ -33,7 +34,7 @@ class DoubtDesk:
         """What the person is told; an unknown button says nothing about anything."""
         finding = _FINDINGS.get(delivery.press)
         if finding is None:
-            return say("I do not know this button, so nothing was changed.")
+            return say(answers.unknown_button())
         # Asked of Slack at every click: whoever left a minute ago must not settle anything.
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         return say(in_answer((await self._doubts.settle(finding, click_of(delivery), standing)).text))

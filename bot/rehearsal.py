@@ -2,9 +2,9 @@
 
 from bot.delivery import Delivery
 from bot.intake import Effect
-from bot.runs import RunDesk, say
-from bot.slack.blocks import rehearsal_answers
-from core import audit
+from bot.runs import RunDesk, refuse, say
+from bot.slack.blocks import answers, rehearsal_answers
+from bot.slack.blocks.run_card import FOR_REAL
 from core.db import Connection
 from core.ids import RunId
 from core.metrics import Metrics
@@ -23,11 +23,15 @@ class PromotionDesk:
 
     async def consider(self, delivery: Delivery) -> Effect:
         """Promote the dry run whose card was pressed."""
+        if delivery.press != FOR_REAL:
+            return say(answers.unknown_button())
         run = await self._store.get(RunId(delivery.value))
         if run is None or not run.request.dry:
             return say(rehearsal_answers.no_dry_run())
         problem = await self._problem(delivery, run)
-        return _refused(delivery, run, problem) if problem else self._promote(delivery, run)
+        if problem:
+            return refuse(delivery, "run.promotion_refused", run.run_id, problem)
+        return self._promote(delivery, run)
 
     async def _problem(self, delivery: Delivery, run: Run) -> str:
         if not self._runs.is_ours(delivery) or delivery.sender.user_id != run.request.requester:
@@ -51,18 +55,3 @@ class PromotionDesk:
             return rehearsal_answers.promoted(run, made)
 
         return make_live
-
-
-def _refused(delivery: Delivery, run: Run, why: str) -> Effect:
-    async def refuse(conn: Connection) -> str:
-        await audit.append(
-            conn,
-            run.request.workspace,
-            "run.promotion_refused",
-            actor=audit.person(delivery.sender.user_id),
-            subject={"run_id": run.run_id, "delivery_id": delivery.delivery_id},
-            detail={"why": why},
-        )
-        return why
-
-    return refuse

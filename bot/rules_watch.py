@@ -17,7 +17,9 @@ from bot.delivery import Delivery
 from bot.desks import Directory
 from bot.intake import Effect
 from bot.pointer import Pointer
-from bot.slack.blocks.rules_card import rules_card
+from bot.runs import say
+from bot.slack.blocks import answers
+from bot.slack.blocks.rules_card import PUT_IN_FORCE, rules_card
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
@@ -156,6 +158,8 @@ class RulesDesk:
 
     async def consider(self, delivery: Delivery) -> Effect:
         """What has to be written for this press."""
+        if delivery.press != PUT_IN_FORCE:
+            return say(answers.unknown_button())
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         pointer = Pointer.parse(delivery.value)
         click = Click(

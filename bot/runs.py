@@ -68,6 +68,23 @@ def say(text: str) -> Effect:
     return only_answer
 
 
+def refuse(delivery: Delivery, event: str, run_id: str, why: str) -> Effect:
+    """An effect that tells the person `why`, and the audit log that they tried."""
+
+    async def told(conn: Connection) -> str:
+        await audit.append(
+            conn,
+            delivery.workspace,
+            event,
+            actor=audit.person(delivery.sender.user_id),
+            subject={"run_id": run_id, "delivery_id": delivery.delivery_id},
+            detail={"why": why},
+        )
+        return why
+
+    return told
+
+
 class RunDesk:
     """Starts and stops runs as people ask."""
 
@@ -138,7 +155,7 @@ class RunDesk:
         if run is None:
             return say(answers.no_such_run(run_id))
         if not self.may_change(delivery, run):
-            return say(answers.may_not_stop())
+            return refuse(delivery, "run.stop_refused", run.run_id, answers.may_not_stop())
         if not is_alive(run):
             return say(answers.already_ended(run))
 

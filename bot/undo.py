@@ -6,9 +6,9 @@ from actions.errands import Errands
 from bot.delivery import Delivery
 from bot.desks import Directory
 from bot.intake import Effect
-from bot.runs import RunDesk, say
+from bot.runs import RunDesk, refuse, say
 from bot.slack.blocks import answers, undo_answers
-from bot.slack.blocks.errand_card import DONE
+from bot.slack.blocks.errand_card import DONE, IMPOSSIBLE
 from bot.slack.blocks.run_card import is_alive
 from core import audit
 from core.db import Connection
@@ -43,12 +43,12 @@ class UndoDesk:
         run = await self._store.get(RunId(run_id))
         if run is None:
             return say(answers.no_such_run(run_id))
-        problem = self._problem(delivery, run)
+        if not self._runs.may_change(delivery, run):
+            return refuse(delivery, "run.undo_refused", run.run_id, undo_answers.may_not_undo())
+        problem = self._problem(run)
         return say(problem) if problem else self._undo(delivery, run)
 
-    def _problem(self, delivery: Delivery, run: Run) -> str:
-        if not self._runs.may_change(delivery, run):
-            return undo_answers.may_not_undo()
+    def _problem(self, run: Run) -> str:
         if run.workflow == UNDO:
             return undo_answers.is_an_undoing(run)
         return undo_answers.goes_on(run) if is_alive(run) else ""
@@ -90,6 +90,8 @@ class ErrandDesk:
 
     async def consider(self, delivery: Delivery) -> Effect:
         """Write the answer down once, for both runs it concerns."""
+        if delivery.press not in {DONE, IMPOSSIBLE}:
+            return say(answers.unknown_button())
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
         click = Click(
             approval_id=delivery.value,

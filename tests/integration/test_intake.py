@@ -168,6 +168,25 @@ def click(press: str, value: str, person: str = "U0CLEO", **changes: Any) -> Del
     return command("", person, delivery_id=f"click:{press}:{person}", kind="click", press=press, value=value, **changes)
 
 
+async def test_who_is_in_a_group_is_remembered_for_a_minute_and_asked_anew_at_a_click(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with (
+        company(tmp_path) as (workspace, people),
+        client_of(workspace) as client,
+        open_cache(redis_url) as cache,
+    ):
+        client.retry_handlers.clear()
+        directory = Directory(client, cache)
+        shop = ["U0BEN", "U0CLEO", "U0RITA"]
+        assert await directory.members("S0SHOP") == shop
+        await people.break_things(fail={"usergroups.users.list": 1})
+        assert await directory.members("S0SHOP") == shop
+        assert await directory.members("S0SHOP", fresh=True) is None
+        assert await directory.members("S0SHOP", fresh=True) == shop
+    assert timedelta(seconds=60) >= Directory.KEEP
+
+
 async def test_a_command_starts_a_run_whose_card_opens_the_conversation(office: Office) -> None:
     delivery = command("run returns #W1 the lamp")
     await office.receive(delivery)
@@ -326,6 +345,8 @@ async def test_who_asked_or_runs_the_place_may_stop_a_run(office: Office, person
     assert after.stop_requested is may
     assert ("Stopping" in text) is may
     assert office.woken == [run.run_id] * (2 if may else 1)
+    refused = await rows(office.database, "select from core.audit where event = 'run.stop_refused'")
+    assert bool(refused) is not may
 
 
 async def test_an_admin_pauses_and_resumes_and_everybody_who_asks_sees_it(office: Office) -> None:

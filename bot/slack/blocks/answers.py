@@ -289,6 +289,11 @@ def what_is_paused(sentences: Sequence[str]) -> str:
     return "\n".join(f"⏸️ {limits.brief(each, _MOST_LINE)}." for each in sentences)
 
 
+def unknown_button() -> str:
+    """What is said to a press that this release gives no meaning: it has no effect."""
+    return "I do not know this button; its card may be very old. Nothing was changed."
+
+
 def gave_up() -> str:
     """Tells a person that what they asked could not be done, and that it is on record."""
     return (
