@@ -6,6 +6,7 @@ from typing import Any
 
 from actions import approvals, compensation, history, pauses, reservations, store
 from actions.approval import ApprovalState, is_stricter
+from actions.asked import Asked, latest
 from actions.caps import Standing, as_asked, permitted_by, reserve_for, with_caps
 from actions.connector import Rejected
 from actions.escalation import lapse
@@ -150,7 +151,7 @@ class Admission:
     async def _check_approval(
         self, conn: Connection, wish: Wish, intent: Intent, *, begin: bool
     ) -> Outcome | Go | Agreed:
-        asked = await approvals.latest(conn, intent)
+        asked = await latest(conn, intent)
         match asked.state:
             case ApprovalState.PENDING:
                 return self._parked(wish, asked.decision, asked.approval_id)
@@ -169,7 +170,7 @@ class Admission:
                 return await self._go_on_approved(conn, wish, intent, asked, begin=begin)
 
     async def _go_on_approved(
-        self, conn: Connection, wish: Wish, intent: Intent, asked: approvals.Asked, *, begin: bool
+        self, conn: Connection, wish: Wish, intent: Intent, asked: Asked, *, begin: bool
     ) -> Outcome | Go | Agreed:
         """What ran is what was approved: the digest and the policy are checked again where the attempt begins."""
         if asked.revision != intent.revision or asked.digest != intent.digest:
@@ -177,20 +178,22 @@ class Admission:
         judged = await self._judge.judge(conn, wish, holding=True)
         if judged.decision.verdict is Verdict.DENY:
             return await self._deny(conn, judged, intent)
-        if asked.stale and judged.decision.verdict is Verdict.REQUIRE_APPROVAL:
+        asks = judged.decision.verdict is Verdict.REQUIRE_APPROVAL
+        if asks and asked.stale:
             return await self._ask_lapsed(conn, judged, intent, asked)
         now = as_asked(judged.decision, asked.decision, self._rules().policy)
-        if is_stricter(now, asked.decision) or permitted_by(now) - permitted_by(asked.decision):
+        stricter = is_stricter(now, asked.decision) or permitted_by(now) - permitted_by(asked.decision)
+        if stricter or (asks and not asked.is_carried(self._rules().team)):
             return await self._ask_anew(conn, judged, intent, asked)
         return await self._begin(conn, judged, intent, asked) if begin else Agreed()
 
-    async def _ask_anew(self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked) -> Parked:
+    async def _ask_anew(self, conn: Connection, wish: Judged, intent: Intent, asked: Asked) -> Parked:
         await approvals.supersede(conn, asked.approval_id)
         await store.move(conn, intent, IntentState.PREPARED)
         return await self._ask(conn, wish, intent)
 
     async def _at_cap(
-        self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked | None, stands: Standing
+        self, conn: Connection, wish: Judged, intent: Intent, asked: Asked | None, stands: Standing
     ) -> Outcome:
         """A limit has no room: never automatic, and never by an approval that did not know of it."""
         wish = replace(wish, decision=with_caps(wish.decision, stands.reached, self._rules().policy))
@@ -200,7 +203,7 @@ class Admission:
             return await self._ask_anew(conn, wish, intent, asked)
         return await self._ask(conn, wish, intent)
 
-    async def _ask_lapsed(self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked) -> Parked:
+    async def _ask_lapsed(self, conn: Connection, wish: Judged, intent: Intent, asked: Asked) -> Parked:
         """Agreed to so long ago that it no longer counts: ask again about the same revision."""
         await lapse(conn, asked.approval_id)
         await store.move(conn, intent, IntentState.PREPARED)
@@ -267,9 +270,7 @@ class Admission:
     ) -> list[reservations.Held] | Standing:
         return await reserve_for(conn, wish.charge, wish.limits, permitted)
 
-    async def _begin(
-        self, conn: Connection, wish: Judged, intent: Intent, asked: approvals.Asked | None
-    ) -> Outcome | Go:
+    async def _begin(self, conn: Connection, wish: Judged, intent: Intent, asked: Asked | None) -> Outcome | Go:
         await wish.caller.guard.may_start(conn)
         pause = await self._paused(conn, wish)
         if pause is not None:

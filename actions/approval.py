@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 
 from actions.action import AnyAction, ArgumentsInvalid
-from actions.chain import Answerers, Circle, Stage, answerers
+from actions.chain import Answerers, Circle, Stage, answerers, may_stand_in
 from actions.intent import short
 from actions.policy import Approvers, Decision
 from actions.preview import Preview
@@ -200,6 +200,23 @@ def _ended(approval: Open) -> str:
         ApprovalState.CANCELLED: "The run was stopped, so this is no longer asked.",
         ApprovalState.PENDING: "",
     }[approval.state]
+
+
+def supporters(
+    votes: Mapping[str, str], stood_in_for: Mapping[str, str], asked: Collection[Approvers], team: Team
+) -> list[str]:
+    """Who approved and could still do so by team.yml, in their own right or in that of whom they stood in for.
+
+    Who is in a group, and who stands in for whom, was looked at when they answered; it is not asked again.
+    """
+    able = {person for each in asked for person in team.eligible(each.model_copy(update={"group": None}))}
+    return [
+        person
+        for person, verdict in votes.items()
+        if verdict == "approve"
+        and stood_in_for.get(person, person) in able
+        and (person in able or may_stand_in(team, person))
+    ]
 
 
 def state_after(verdict: str, approvals: int, quorum: int) -> ApprovalState:

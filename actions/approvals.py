@@ -1,7 +1,7 @@
 """Approvals as stored: asked, answered once by the entitled, expired, shown."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from actions import grants
@@ -19,6 +19,7 @@ from actions.approval import (
     beneficiary_of,
     refusal_of,
     state_after,
+    supporters,
 )
 from actions.approval_views import may_still_answer, read_rows, view_of
 from actions.chain import Chain, Circle
@@ -26,7 +27,6 @@ from actions.circle import Circles, Groups, Members, nobody_known
 from actions.escalation import Escalation, asked_of, chain_for
 from actions.intent import Intent
 from actions.policy import Decision, Rules
-from actions.team import Approvers
 from actions.withdrawal import supersede_asked
 from core import audit
 from core.db import Connection, Database, Row, jsonb
@@ -36,23 +36,6 @@ from core.outbox import Conversation, move_cards, refresh_cards, show_card
 
 #: Why a grant ends when somebody says no to the same action.
 _REJECTED = "somebody rejected the same action"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One approval as the gateway needs it."""
-
-    approval_id: ApprovalId
-    state: ApprovalState
-    revision: int
-    digest: str
-    decision: Decision
-    decided_by: str | None
-    reason: str
-    parked: bool
-    """True while an approval that expired can still be asked again."""
-    stale: bool
-    """True when it was approved, and so long ago that it must be asked again."""
 
 
 async def ask(
@@ -101,30 +84,6 @@ async def ask(
     if decision.approvals_channel and decision.approvals_channel != conversation.channel:
         await show_card(conn, "approval", approval_id, Conversation(conversation.workspace, decision.approvals_channel))
     return approval_id
-
-
-async def latest(conn: Connection, intent: Intent) -> Asked:
-    """The newest approval of this intent."""
-    cursor = await conn.execute(
-        """
-        select *, decided_at + make_interval(secs => (decision ->> 'expires_in_seconds')::float8) <= core.now() as stale
-        from actions.approval where intent_id = %s order by revision desc, asked_at desc limit 1
-        """,
-        (intent.intent_id,),
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    return Asked(
-        ApprovalId(row["approval_id"]),
-        ApprovalState(row["state"]),
-        row["revision"],
-        row["digest"],
-        Decision.from_json(row["decision"]),
-        row["decided_by"],
-        row["reason"],
-        parked=row["parked_until"] is not None,
-        stale=bool(row["stale"]),
-    )
 
 
 async def last_of(conn: Connection, intent: Intent) -> str:
@@ -201,7 +160,13 @@ class Approvals:
             self._metrics.clicks_refused.labels(answer.refusal).inc()
         return answer
 
-    async def refused(self, conn: Connection, click: Click, standing: Standing | None) -> Answer | None:
+    async def groups(self) -> Groups:
+        """Who is in which group now; asked of Slack, so before anything is locked."""
+        return await self._circles.every_group()
+
+    async def refused(
+        self, conn: Connection, click: Click, standing: Standing | None, *, groups: Groups
+    ) -> Answer | None:
         """Why this person may do nothing about this approval, audited; None, and the approval locked, when they may.
 
         Who has voted may still ask or change something: that is no second vote.
@@ -209,14 +174,14 @@ class Approvals:
         row = await _lock(conn, click.approval_id)
         if row is None:
             return await self._unknown(conn, click)
-        approval = replace(self._open(row), votes={}, stood_in_for={}, circle=await self.around(conn, asked_of(row)))
+        approval = replace(self._open(row), votes={}, stood_in_for={}, circle=await self.around(conn, groups))
         # How much they have decided counts for nothing here: a change is a second thought by itself.
         refusal = refusal_of(replace(click, confirmed=True), standing, self._rules().team, approval)
         return None if refusal is None else await self._refuse(conn, click, row, refusal)
 
-    async def around(self, conn: Connection, asked: Sequence[Approvers]) -> Circle:
-        """Who is around what is put to `asked`, with Slack asked anew who is in a group."""
-        return await self._circles.around(conn, await self._circles.groups(asked, fresh=True))
+    async def around(self, conn: Connection, groups: Groups) -> Circle:
+        """Who is around, with these members in the groups."""
+        return await self._circles.around(conn, groups)
 
     async def _unknown(self, conn: Connection, click: Click) -> Answer:
         await audit.append(
@@ -243,7 +208,8 @@ class Approvals:
         principal = approval.answerers(self._rules().team, involved=approval.involved).in_place_of[click.user_id]
         in_place_of = None if principal == click.user_id else principal
         votes = {**approval.votes, click.user_id: click.verdict}
-        approvals = sum(1 for verdict in votes.values() if verdict == "approve")
+        places = {**approval.stood_in_for, **({click.user_id: in_place_of} if in_place_of else {})}
+        approvals = len(supporters(votes, places, asked_of(row), self._rules().team))
         state = state_after(click.verdict, approvals, approval.quorum)
         if state is not ApprovalState.PENDING and not await _settle(conn, click, state):
             expired = Refusal("expired", "This approval has expired just now, which is not a rejection.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from actions import approvals, compensation, doubts, pauses, store
+from actions import approvals, compensation, doubts, history, pauses, store
 from actions.connector import (
     Connector,
     Contested,
@@ -30,7 +30,6 @@ from core import audit
 from core.clock import Clock
 from core.db import Connection, Database
 from core.errors import CountersignError
-from core.ids import RunId
 from core.metrics import Metrics
 from core.outbox import Conversation, refresh_cards
 
@@ -91,7 +90,7 @@ class Attempts:
     def __init__(
         self,
         database: Database,
-        ask_again: Callable[[Connection, RunId, timedelta | None], Awaitable[None]],
+        ask_again: Callable[..., Awaitable[None]],
         *,
         rules: Callable[[], Rules],
         clock: Clock,
@@ -349,7 +348,8 @@ class Attempts:
             await wish.caller.guard.fence(conn)
             found = await store.lock_intent(conn, wish.key)
             assert found is not None
-            await self._ask_again(conn, wish.caller.run_id, wait)
+            tried_for = await history.tried_for(conn, found.intent)
+            await self._ask_again(conn, wish.caller.run_id, wait, tried_for=tried_for)
         kind = "in_doubt" if found.intent.state is IntentState.IN_DOUBT else "delivery"
         return Parked(kind, found.intent.intent_id, text)
 

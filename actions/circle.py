@@ -32,6 +32,10 @@ class Circles:
         found = await asyncio.gather(*(self._members(name, fresh) for name in names))
         return dict(zip(names, found, strict=True))
 
+    async def every_group(self) -> Groups:
+        """The members of every group that rules may name, asked of Slack anew."""
+        return await self.groups([Approvers(group=group) for group in self._rules().team.groups], fresh=True)
+
     async def around(self, conn: Connection, groups: Groups) -> Circle:
         """The circle with these groups, and with what the ledger knows of people."""
         rules = self._rules()

@@ -66,12 +66,15 @@ class Lapsed:
 
 
 async def lapsed(conn: Connection, action: str, until: str) -> list[Lapsed]:
-    """The effects of this action whose `until` has passed, for which no taking back was begun or asked of a person."""
+    """The effects of this action whose `until` has passed, for which no taking back was begun or asked of a person.
+
+    One that only a person's word says was done names no such instant: it is over at once, for nobody would end it.
+    """
     cursor = await conn.execute(
         """
         select i.intent_id, i.run_id, i.step from actions.intent i
         where i.action = %s and i.state = 'done' and i.compensates is null
-          and (i.result ->> %s)::timestamptz <= core.now()
+          and coalesce((i.result ->> %s)::timestamptz, i.ended_at) <= core.now()
           and not exists (select from actions.intent c where c.compensates = i.intent_id)
           and not exists (select from actions.errand e where e.intent_id = i.intent_id)
         order by i.ended_at limit 100

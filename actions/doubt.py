@@ -1,10 +1,11 @@
 """What people answer about an effect that left no receipt, and what the card of that question shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from actions.approval import ApprovalState, Click, Open, Refusal, Standing, refusal_of
+from actions.chain import Circle
 from actions.team import Approvers, Team
 from core.outbox import Conversation
 
@@ -73,6 +74,30 @@ class Doubt:
     approvers: Approvers
     """Who could approve the action under the policy of this moment."""
     settled_by: str | None
+    beneficiary: str | None = None
+    """Who would receive it, where that is a person of the workspace."""
+    authored_by: str | None = None
+    """The approver who chose where it goes, or more of it."""
+    circle: Circle = field(default_factory=Circle)
+
+    @property
+    def asked(self) -> Open:
+        """The approval of the effect, were it asked for now: whoever could give it settles the doubt."""
+        return Open(
+            state=ApprovalState.PENDING,
+            revision=self.revision,
+            digest=self.digest,
+            requester=self.requester,
+            approvers=self.approvers,
+            quorum=1,
+            votes={},
+            elapsed=False,
+            decided_by=None,
+            beneficiary=self.beneficiary,
+            authored_by=self.authored_by,
+            # What somebody knows has nothing to do with how much they have decided today.
+            circle=replace(self.circle, tired=frozenset()),
+        )
 
 
 def refusal_to_settle(
@@ -80,20 +105,10 @@ def refusal_to_settle(
 ) -> Refusal | None:
     """Why this person may not settle this doubt, or None when they may. Pure; unknown means no.
 
-    Whoever could approve the effect now may say whether it happened; never whoever asked for it, except in solo mode.
+    Whoever could approve the effect now may say whether it happened; never whoever asked for it, would receive it or
+    chose what it is, except in solo mode.
     """
-    asked = Open(
-        state=ApprovalState.PENDING,
-        revision=doubt.revision,
-        digest=doubt.digest,
-        requester=doubt.requester,
-        approvers=doubt.approvers,
-        quorum=1,
-        votes={},
-        elapsed=False,
-        decided_by=None,
-    )
-    refusal = refusal_of(click, standing, team, asked)
+    refusal = refusal_of(click, standing, team, doubt.asked)
     if refusal is not None:
         return refusal
     if doubt.state is not DoubtState.OPEN:

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from actions import compensation, reservations, store
 from actions.action import ArgumentsInvalid, Catalogue
-from actions.approval import Answer, Click, Refusal, Standing, fields_of
-from actions.approvals import ADMINS
+from actions.approval import ADMINS, Answer, Click, Refusal, Standing, beneficiary_of, fields_of
+from actions.circle import Circles, Members, nobody_known
 from actions.doubt import Doubt, DoubtState, DoubtView, Finding, refusal_to_settle
 from actions.intent import Intent, IntentKey, IntentState, Origin, Record, TrustLabel
 from actions.outcome import Caller, subject_of
@@ -94,6 +94,7 @@ class Doubts:
         wake: Callable[[RunId, Connection], Awaitable[None]],
         goes_on: Callable[[Connection, RunId], Awaitable[bool]],
         metrics: Metrics,
+        members: Members = nobody_known,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
@@ -102,6 +103,7 @@ class Doubts:
         self._wake = wake
         self._goes_on = goes_on
         self._metrics = metrics
+        self._circles = Circles(rules, members)
 
     async def settle(self, finding: Finding, click: Click, standing: Standing | None) -> Answer:
         """Let this person's word count once if they are entitled; every other click changes nothing and is audited."""
@@ -117,7 +119,7 @@ class Doubts:
     async def _judged(self, finding: Finding, click: Click, standing: Standing | None, row: Row) -> Answer:
         if row["delivery_id"] == click.delivery_id:
             return Answer(True, "Your answer is noted.", row["state"])
-        refusal = refusal_to_settle(finding, click, standing, self._rules().team, await self._doubt(row))
+        refusal = refusal_to_settle(finding, click, standing, self._rules().team, await self._doubt(row, fresh=True))
         async with self._database.transaction() as conn:
             if refusal is None:
                 settle = {
@@ -231,14 +233,21 @@ class Doubts:
         member = self._rules().team.member(click.user_id)
         return member.name if member else click.user_id
 
-    async def _doubt(self, row: Row) -> Doubt:
+    async def _doubt(self, row: Row, *, fresh: bool) -> Doubt:
+        approvers = await self._approvers(row)
+        groups = await self._circles.groups([approvers], fresh=fresh)
+        async with self._database.connection() as conn:
+            circle = await self._circles.around(conn, groups)
         return Doubt(
             state=DoubtState(row["state"]),
             revision=row["revision"],
             digest=row["digest"],
             requester=row["requester"],
-            approvers=await self._approvers(row),
+            approvers=approvers,
             settled_by=row["settled_by"],
+            beneficiary=beneficiary_of(self._catalogue.get(row["action"]), row["record"]["args"]),
+            authored_by=row["authored_by"],
+            circle=circle,
         )
 
     async def _approvers(self, row: Row) -> Approvers:
@@ -260,15 +269,15 @@ class Doubts:
 
     async def waiting_for(self, user_id: str) -> list[DoubtView]:
         """The open doubts this person could settle now, oldest first."""
-        team = self._rules().team
         async with self._database.connection() as conn:
             cursor = await conn.execute("select doubt_id from actions.doubt where state = 'open' order by asked_at")
             ids = [row["doubt_id"] for row in await cursor.fetchall()]
         views = [view for doubt_id in ids if (view := await self.view(doubt_id)) is not None]
-        return [view for view in views if user_id in view.eligible and (team.solo or user_id != view.requester)]
+        return [view for view in views if user_id in view.eligible]
 
     async def _view(self, row: Row) -> DoubtView:
-        team, approvers = self._rules().team, await self._approvers(row)
+        team, doubt = self._rules().team, await self._doubt(row, fresh=False)
+        able = doubt.asked.answerers(team, involved=doubt.asked.involved)
         return DoubtView(
             doubt_id=row["doubt_id"],
             run_id=row["run_id"],
@@ -285,8 +294,8 @@ class Doubts:
             fields=fields_of(self._catalogue.get(row["action"]), row["record"]["args"]),
             receiver_key=row["receiver_key"],
             why=row["why"],
-            who=team.describe(approvers),
-            eligible=team.eligible(approvers),
+            who=team.describe(doubt.approvers),
+            eligible=list(able.in_place_of),
             requester=row["requester"],
             conversation=Conversation.from_json(row["conversation"]),
             sent_at=row["started_at"],
@@ -303,7 +312,7 @@ class Doubts:
                 """
                 select d.*, i.run_id, i.step, i.workspace, i.workflow, i.requester, i.conversation, i.action,
                        i.connector, i.sandbox, i.compensates, i.state as intent_state, a.revision, a.started_at,
-                       a.approval_id, r.record, r.digest, r.summary, r.origins, r.receiver_key
+                       a.approval_id, r.record, r.digest, r.summary, r.origins, r.receiver_key, r.authored_by
                 from actions.doubt d
                 join actions.attempt a using (attempt_id)
                 join actions.intent i on i.intent_id = d.intent_id

@@ -1,6 +1,6 @@
 """Edit & approve: an approver changes the arguments, policy judges them anew, and they become one new revision."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from actions.action import ArgumentsInvalid, Catalogue
 from actions.approval import Answer, ApprovalState, Click, Standing, beneficiary_of, state_after
 from actions.approvals import Approvals
 from actions.chain import answerers
+from actions.circle import Groups
 from actions.connector import Rejected
 from actions.escalation import asked_of
 from actions.forms import Field, Filled, Typed, form_of, read
@@ -19,7 +20,7 @@ from actions.outcome import Caller, Declined, Wish, subject_of
 from actions.policy import Approvers, Decision, Rules, Verdict
 from actions.wishes import Wishes
 from core import audit
-from core.db import Connection, Database, Row
+from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import RunId
 from core.metrics import Metrics
@@ -44,6 +45,8 @@ class _Found:
 
     stored: store.StoredIntent
     row: Row
+    groups: Groups
+    """Who was in which group before anything was locked."""
 
     @property
     def intent(self) -> Intent:
@@ -113,7 +116,7 @@ class Edits:
         Only about the words: who may change this, and what policy says to it, is decided when it is submitted.
         """
         async with self._database.transaction() as conn:
-            found = await _find(conn, click.approval_id)
+            found = await _find(conn, click.approval_id, {})
             if found is None or found.intent.revision != click.revision:
                 return {}
             filled = self._read(found, typed)
@@ -124,11 +127,12 @@ class Edits:
 
     async def decide(self, click: Click, standing: Standing | None, typed: Typed) -> Answer:
         """Let this person's changes become the newest revision, agreed to as far as their word counts, or refuse."""
+        groups = await self._approvals.groups()
         async with self._database.transaction() as conn:
-            found = await _find(conn, click.approval_id)
+            found = await _find(conn, click.approval_id, groups)
             if found is not None and await _is_known(conn, click):
                 return Answer(True, "Your change is noted.", found.row["state"])
-            refused = await self._approvals.refused(conn, click, standing)
+            refused = await self._approvals.refused(conn, click, standing, groups=groups)
             if refused is not None or found is None:
                 return refused or Answer(False, "I do not know this approval.", "", "unknown")
             filled = self._read(found, typed)
@@ -206,7 +210,10 @@ class Edits:
         )
         await _end_old(conn, click)
         if place is not None:
+            asked, *also = asked_of(found.row)
             await _vote(conn, click, approval_id, place=place, settled=settled)
+            if asked == approvers:
+                await _put_to(conn, approval_id, also)
         await self._wake(intent.key.run_id, conn)
         for shown in (click.approval_id, approval_id):
             await refresh_cards(conn, "approval", shown)
@@ -225,7 +232,7 @@ class Edits:
         # Asked of the same people as before, whoever it was escalated to has the say they had; anew, the new ones.
         asked = asked_of(found.row)
         asked = asked if asked[0] == approvers else (approvers,)
-        circle = await self._approvals.around(conn, asked)
+        circle = await self._approvals.around(conn, found.groups)
         rights = answerers(team, (approvers,), kept_out, circle).in_place_of
         own = answerers(team, asked, kept_out, circle).in_place_of.get(click.user_id)
         place = None if proposal.authored else own
@@ -340,7 +347,7 @@ async def _record(conn: Connection, approval_id: str) -> Mapping[str, Any]:
     return {} if row is None else row["record"]["args"]
 
 
-async def _find(conn: Connection, approval_id: str) -> _Found | None:
+async def _find(conn: Connection, approval_id: str, groups: Groups) -> _Found | None:
     """The intent first and then the approval: the order in which the gateway locks them."""
     cursor = await conn.execute(
         """
@@ -353,7 +360,7 @@ async def _find(conn: Connection, approval_id: str) -> _Found | None:
     if row is None:
         return None
     stored = await store.lock_intent(conn, IntentKey(RunId(row["run_id"]), row["step"]))
-    return None if stored is None else _Found(stored, row)
+    return None if stored is None else _Found(stored, row, groups)
 
 
 async def _is_known(conn: Connection, click: Click) -> bool:
@@ -366,6 +373,12 @@ async def _end_old(conn: Connection, click: Click) -> None:
         "update actions.approval set decided_by = %s, reason = 'changed' where approval_id = %s",
         (click.user_id, click.approval_id),
     )
+
+
+async def _put_to(conn: Connection, approval_id: str, also: Sequence[Approvers]) -> None:
+    """Keep whom it was escalated to: by their right the vote may have been given."""
+    plain = jsonb([each.model_dump(mode="json") for each in also])
+    await conn.execute("update actions.approval set also = %s where approval_id = %s", (plain, approval_id))
 
 
 async def _vote(conn: Connection, click: Click, approval_id: str, *, place: str, settled: bool) -> None:

@@ -41,8 +41,10 @@ from core.outbox import refresh_cards
 
 #: How often a call that never left is tried again before the run is parked.
 TRIES = 3
-#: When a parked run asks again after an outside system that is away or cannot say.
+#: When a parked run asks again after an outside system that is away or cannot say, at first and after a long time:
+#: whoever has waited long can wait a tenth of that, and does not fill the ledger with tries.
 ASK_AGAIN = timedelta(seconds=15)
+ASK_AGAIN_AT_LAST = timedelta(minutes=5)
 
 
 class Gateway:
@@ -183,9 +185,12 @@ class Gateway:
         for approval_id in (*asked, *decided):
             await refresh_cards(conn, "approval", approval_id)
 
-    async def ask_again(self, conn: Connection, run_id: RunId, wait: timedelta | None = None) -> None:
+    async def ask_again(
+        self, conn: Connection, run_id: RunId, wait: timedelta | None = None, *, tried_for: timedelta = timedelta(0)
+    ) -> None:
         """Have a run that found an outside system away look again in a while, or after what that system asked for."""
-        await self._wake(run_id, conn, self._clock.now() + (wait or ASK_AGAIN))
+        patience = max(ASK_AGAIN, min(tried_for / 10, ASK_AGAIN_AT_LAST))
+        await self._wake(run_id, conn, self._clock.now() + (wait or patience))
 
     async def _once(self, wish: Wish) -> Outcome | None:
         """One pass: None means nothing was sent and it may be tried again at once."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from actions.intent import Intent, IntentKey, Record
@@ -216,3 +216,14 @@ async def is_written(conn: Connection, key: IntentKey, digest: str) -> bool:
         (key.run_id, key.step, digest),
     )
     return await cursor.fetchone() is not None
+
+
+async def tried_for(conn: Connection, intent: Intent) -> timedelta:
+    """How long ago the first attempt of this intent began."""
+    cursor = await conn.execute(
+        "select coalesce(core.now() - min(started_at), interval '0') as age from actions.attempt where intent_id = %s",
+        (intent.intent_id,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return row["age"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from actions.approval import Answer, Click, Standing
 from actions.approvals import Approvals
+from actions.circle import Groups
 from actions.policy import Rules
 from core import audit
 from core.db import Connection, Database, Row
@@ -47,11 +48,15 @@ class Questions:
         self._asked = asked
         self._answered = answered
 
-    async def ask_in(self, conn: Connection, click: Click, standing: Standing | None) -> Answer:
+    async def groups(self) -> Groups:
+        """Who is in which group now, for `ask_in`; asked of Slack, so before its transaction begins."""
+        return await self._approvals.groups()
+
+    async def ask_in(self, conn: Connection, click: Click, standing: Standing | None, groups: Groups) -> Answer:
         """Put this person's question to the requester, in the conversation; refused as a decision would be."""
         if await _is_known(conn, click):
             return Answer(True, "Your question is asked.", "pending")
-        refused = await self._approvals.refused(conn, click, standing)
+        refused = await self._approvals.refused(conn, click, standing, groups=groups)
         if refused is not None:
             return refused
         row = await _about(conn, click.approval_id)

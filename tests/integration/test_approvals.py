@@ -6,15 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from actions.action import Call, Catalogue, Effect, action
 from actions.approval import ApprovalState
 from actions.approvals import _settle
-from actions.catalogue.payment_refund import Refund, Refunded
 from actions.intent import Origin, TrustLabel
 from actions.outcome import Done, Parked
 from core.db import Database
 from tests.support.clicks import CAMPAIGN, FEW, ask_many, campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA
+from tests.support.doors import REPAY, Expense
 from tests.support.ledger import ENDORSED, PEOPLE, a_house, a_refund, a_team, ask, member, rules_of, standing
 
 pytest_plugins = ["tests.support.migrated"]
@@ -382,27 +381,8 @@ async def decide_and_die(house, click):
 # -- who receives --------------------------------------------------------------------------------------------------
 
 
-class Expense(Refund):
-    """Money back to a person of the workspace."""
-
-    person: str
-
-
-@action(
-    "expense.repay",
-    connector="payments",
-    effect=Effect.IRREVERSIBLE,
-    summary="Repay {amount} to {person}",
-    amount="amount",
-    beneficiary="person",
-)
-async def repay(args: Expense, call: Call) -> Refunded:
-    reply = await call.send()
-    return Refunded.model_validate(reply["refund"])
-
-
 async def test_whoever_would_receive_it_does_not_decide_it(common_installation):
-    house = a_house(common_installation, catalogue=Catalogue({"expense.repay": repay}))
+    house = a_house(common_installation, catalogue=REPAY)
     house.rules = rules_of({**ask(tier=2), "action": "expense.repay"}, team=a_team(people=MORE_PEOPLE))
     args = Expense.model_validate({**dict(a_refund("100 USD")), "person": CLEO})
     parked = await house.gateway.perform("expense.repay", args, step="repay", caller=await house.caller())

@@ -11,10 +11,12 @@ from actions.doubts import PATIENCE
 from actions.gateway import ASK_AGAIN
 from actions.outcome import Declined, Done, Parked
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA
+from tests.support.doors import REPAY, Expense
 from tests.support.doubts import an_opaque_house, click_on, doubt_of, left_in_doubt, said
 from tests.support.ledger import (
     Outside,
     a_house,
+    a_refund,
     a_team,
     allow,
     ask,
@@ -237,6 +239,29 @@ async def test_an_approver_who_asked_for_it_does_not_settle_it(house):
     doubt_id = await left_in_doubt(house, caller)
     assert (await said(house, doubt_id, Finding.ABSENT, by="U0DORA")).refusal == "own_request"
     assert (await said(house, doubt_id, Finding.ABSENT)).decided
+
+
+async def test_whoever_would_receive_it_or_chose_where_it_goes_does_not_settle_it(common_installation):
+    dora, eve = member("Dora", "approver", tier=3), member("Eve", "approver", tier=2)
+    people = {**a_team().people, "U0DORA": dora, "U0EVE": eve}
+    house = a_house(common_installation, outside=Outside(settles=EffectClass.OPAQUE), catalogue=REPAY)
+    house.rules = rules_of({**ask(tier=2), "action": "expense.repay"}, team=a_team(people=people))
+    caller = await house.caller()
+
+    async def repay(person):
+        args = Expense.model_validate({**dict(a_refund("100 USD")), "person": person})
+        return await house.gateway.perform("expense.repay", args, step="repay", caller=caller)
+
+    parked = await repay(BEN)
+    assert (await house.edit(parked.subject_id, by="U0DORA", person=CLEO)).decided
+    assert (await house.answer(await house.newest(caller), by="U0EVE")).state == "approved"
+    house.outside.modes = ["lost_unknown"]
+    await repay(BEN)
+    doubt_id = await doubt_of(house, caller)
+    assert (await house.doubts.view(doubt_id)).eligible == ["U0EVE"]
+    assert (await said(house, doubt_id, Finding.ABSENT, by=CLEO)).refusal == "beneficiary"
+    assert (await said(house, doubt_id, Finding.ABSENT, by="U0DORA")).refusal == "own_change"
+    assert (await said(house, doubt_id, Finding.ABSENT, by="U0EVE")).decided
 
 
 async def test_in_solo_mode_the_one_person_settles_it(house):

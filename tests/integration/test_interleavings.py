@@ -96,8 +96,8 @@ class Plainly(RuleBasedStateMachine):
         self.is_open = self.paused = False
         self.also: tuple[Regime, ...] = ()
         """What was, or will be, in force while something happens: where rules change meanwhile, both are right."""
-        self.agreed: dict[str, dict[str, int]] = {}
-        """For each digest that somebody entitled agreed to on its card: the approval and the tier they had then."""
+        self.agreed: dict[str, dict[str, str]] = {}
+        """For each digest that somebody entitled agreed to on its card: the approval, and who it was."""
         self.approvals = self.checked = 0
         self.house.outside.sent.clear()
         self.house.outside.applied.clear()
@@ -176,7 +176,7 @@ class Plainly(RuleBasedStateMachine):
         if answer.decided:
             assert tier, f"{by} decided without being entitled"
             self.is_open = False
-            self.agreed.setdefault(click.digest16, {})[click.approval_id] = tier
+            self.agreed.setdefault(click.digest16, {})[click.approval_id] = by
 
     @rule(regime=_REGIMES | st.just(TIERED), looks=_LOOKS)
     def change_policy(self, regime: Regime, looks: bool) -> None:
@@ -259,8 +259,10 @@ class Plainly(RuleBasedStateMachine):
         place = [Money.parse(each) for each in AMOUNTS].index(amount)
         needed = min(regime.tiers[place] for regime in (self.regime, *self.also))
         assert needed < DENY, "sent what policy forbids"
-        granted = self.agreed.get(row["digest"][:16], {}).get(row["approval_id"] or "", 0)
-        assert granted >= needed, f"{amount} needs tier {needed}, agreed to by tier {granted}"
+        by = self.agreed.get(row["digest"][:16], {}).get(row["approval_id"] or "", "")
+        # Whoever has lost their role since cannot have agreed to what begins now.
+        granted = self.tiers.get(by, 0)
+        assert granted >= needed, f"{amount} needs tier {needed}, agreed to by {by or 'nobody'} of tier {granted}"
 
 
 class Everything(Plainly):
@@ -290,7 +292,7 @@ class Everything(Plainly):
         self.is_open = answer.state == "pending"
         if answer.state == "approved":
             assert Money.parse(amount).minor <= before.minor, f"{by} agreed to an amount of their own making"
-            self.agreed.setdefault(card.digest16, {})[card.approval_id] = tier
+            self.agreed.setdefault(card.digest16, {})[card.approval_id] = by
 
     async def _amount_of(self, approval_id: str) -> Money:
         [row] = await self.house.execute(

@@ -18,10 +18,10 @@ _KEPT = "tests/acceptance/test_entry_matrix.py::test_what_the_bot_does_by_itself
 _UNDONE = "tests/acceptance/test_entry_matrix.py::test_an_undoing_goes_through_the_same_door_by_whoever_may_ask_for_it"
 _BY_HAND = "tests/acceptance/test_undo.py::test_a_done_return_is_undone_once_and_the_refund_is_left_to_a_person"
 _BY_ITSELF = "tests/acceptance/test_undo.py::test_a_return_whose_refund_is_refused_is_taken_back_by_itself"
-_CHAIN = "tests/integration/test_chain.py::"
-_IN_PLACE = f"{_CHAIN}test_a_delegate_answers_in_the_absent_ones_place_and_it_is_recorded_so"
-_AGAIN = f"{_CHAIN}test_asking_again_is_judged_by_the_policy_of_today"
-_SURE = f"{_CHAIN}test_a_confirmation_gives_nobody_a_right"
+_STANDING_IN = "tests/integration/test_standing_in.py::"
+_IN_PLACE = f"{_STANDING_IN}test_a_delegate_answers_in_the_absent_ones_place_and_it_is_recorded_so"
+_AGAIN = "tests/integration/test_parked.py::test_asking_again_is_judged_by_the_policy_of_today"
+_SURE = f"{_STANDING_IN}test_a_confirmation_gives_nobody_a_right"
 _BATCHED = "tests/integration/test_batches.py::test_ones_own_are_skipped_and_strangers_decide_nothing"
 _PLANNED = "tests/acceptance/test_batch_and_plan.py::test_a_plan_of_two_steps_that_ask_is_approved_by_one_press"
 _DROPPED = "tests/acceptance/test_batch_and_plan.py::test_a_step_is_dropped_and_what_depends_on_it_is_not_begun"
@@ -137,7 +137,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        *("round model_calls.give_up_lost", "round memory.embed"),
+        *("round model_calls.give_up_lost", "round memory.embed", "round tidying.look"),
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.

@@ -14,6 +14,7 @@ from actions.action import Catalogue
 from actions.approval import Answer, Click, Standing
 from actions.approvals import Approvals
 from actions.catalogue.payment_refund import Refund
+from actions.circle import Members, nobody_known
 from actions.connector import (
     Contested,
     EffectClass,
@@ -323,8 +324,9 @@ class House:
     async def ask_back(self, approval_id: str, question: str, *, by: str = CLEO, **changes: Any) -> Answer:
         """Ask whoever asked, from the card."""
         click = await self.click_on(approval_id, by=by, reason=question, **changes)
+        groups = await self.questions.groups()
         async with self.database.transaction() as conn:
-            return await self.questions.ask_in(conn, click, standing(by))
+            return await self.questions.ask_in(conn, click, standing(by), groups)
 
     async def newest(self, caller: Caller) -> str:
         """The id of the newest approval of a run."""
@@ -405,6 +407,7 @@ def a_house(
     outside: Outside | None = None,
     rules: Sequence[dict[str, Any]] = (),
     catalogue: Catalogue | None = None,
+    members: Members = nobody_known,
 ) -> House:
     """A gateway over `database`; refunds up to 50 USD run alone, larger ones ask an approver."""
     clock, metrics, woken = SettableClock(NOON), Metrics(), list[tuple[str, datetime | None]]()
@@ -419,7 +422,7 @@ def a_house(
         return house.rules
 
     connectors = {outside.name: outside}
-    approvals = Approvals(database, catalogue, now_in_force, wake=wake, metrics=metrics)
+    approvals = Approvals(database, catalogue, now_in_force, wake=wake, metrics=metrics, members=members)
     gateway = Gateway(database, catalogue, connectors, now_in_force, wake=wake, clock=clock, metrics=metrics)
     goes_on = RunStore(database).goes_on
     house = House(
@@ -439,7 +442,13 @@ def a_house(
             metrics=metrics,
         ),
         Questions(database, approvals, now_in_force, asked=asked_text, answered=answered_text),
-        Doubts(database, catalogue, now_in_force, gateway.preview, wake=wake, goes_on=goes_on, metrics=metrics),
+        Doubts(
+            *(database, catalogue, now_in_force, gateway.preview),
+            wake=wake,
+            goes_on=goes_on,
+            metrics=metrics,
+            members=members,
+        ),
         metrics,
         woken,
         rules_of(*(rules or (allow(), ask()))),
