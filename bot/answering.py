@@ -56,10 +56,11 @@ class QuestionDesk:
         if delivery.press == REPLY:
             return self._reply(delivery)
         standing = await self._people.standing(delivery.sender.user_id, fresh=True)
+        groups = await self._questions.groups()
         click = replace(click_of(delivery), reason=delivery.text)
 
         async def ask(conn: Connection) -> str:
-            return in_answer((await self._questions.ask_in(conn, click, standing)).text)
+            return in_answer((await self._questions.ask_in(conn, click, standing, groups)).text)
 
         return ask
 

@@ -300,13 +300,16 @@ def _doors(
     async def wake_now(run_id: RunId, conn: Connection) -> None:
         await wake(run_id, conn, None)
 
-    approvals = Approvals(database, catalogue, rules, wake=wake_now, metrics=metrics, members=presence.groups.members)
+    members = presence.groups.members
+    approvals = Approvals(database, catalogue, rules, wake=wake_now, metrics=metrics, members=members)
+    known = (database, catalogue, rules, gateway.preview)
+    doubts = Doubts(*known, wake=wake_now, goes_on=runs.goes_on, metrics=metrics, members=members)
     return _Doors(
         switch,
         gateway,
         approvals,
         _edits(approvals, ground, rules, wake=wake_now, metrics=metrics),
-        Doubts(database, catalogue, rules, gateway.preview, wake=wake_now, goes_on=runs.goes_on, metrics=metrics),
+        doubts,
     )
 
 

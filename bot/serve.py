@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from bot.doubts import DoubtDesk
 from bot.guiding import guiding_cards, make_guiding
 from bot.health import open_health
 from bot.intake import Desk, Intake
+from bot.linking import link_hosts
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb, memory_cards
 from bot.pacing import Pacing
 from bot.presence import PresenceDesk, presence_verbs
@@ -52,6 +54,7 @@ from bot.slack.rooms import Rooms
 from bot.store import Deliveries
 from bot.switch import SwitchDesk, names_of
 from bot.talk import Replies
+from bot.tidying import TIDY_SECONDS, Tidying
 from bot.undelivered import Undelivered
 from bot.undo import ErrandDesk, UndoDesk
 from bot.why import WhyDesk
@@ -162,6 +165,7 @@ async def _open_slack(options: SlackOptions, installation: Installation, clock: 
     """Connected to Slack inside the block; the local workspace is given time to come up."""
     deadline = clock.monotonic() + (_LOCAL_START_SECONDS if options.local else 0)
     deliveries = AwaitedReplies(Deliveries(installation.database), _replies(installation))
+    options = replace(options, link_hosts=link_hosts(installation.settings))
     async with AsyncExitStack() as stack:
         while True:
             opening = open_slack(
@@ -212,6 +216,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),
+        (Tidying(installation.database).look, TIDY_SECONDS),
     ]
 
 
