@@ -1,7 +1,7 @@
-"""What must come of a return or an exchange, by somebody who had read the shop's policy and its additions alone.
+"""What must come of a return or an exchange, first written by somebody who had read two texts and no line of the rules.
 
-The two texts are the shop's written policy and docs/shop-additions.md, whose numbers stand in the comments. It reads
-the shop's files as they are, counts in cents, and shares no line and no author's eye with the rulebook.
+The two are the shop's written policy and docs/shop-additions.md, whose numbers stand in the comments; where they left
+room, the page now says which reading holds. It reads the shop's files as they are and shares no line with the rulebook.
 """
 
 import re
