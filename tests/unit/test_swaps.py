@@ -11,13 +11,21 @@ from core.money import Money
 from tests.support.returns_cases import SAMPLE
 
 BOOK = read(SAMPLE / "rulebook.yml", Rulebook).content
-BIG = NewItem(item_id="big", product_id="mug", name="Mug", price=Money(1500, "USD"), is_available=True)
-SMALL = NewItem(item_id="small", product_id="mug", name="Mug", price=Money(400, "USD"), is_available=True)
+
+
+def _mug(item_id: str, minor: int) -> NewItem:
+    return NewItem(item_id=item_id, product_id="mug", name="Mug", price=Money(minor, "USD"), is_available=True)
+
+
+SMALL, LESS, SAME, MORE, BIG = SALE = [
+    _mug(item_id, minor) for item_id, minor in (("a", 400), ("b", 999), ("c", 1000), ("d", 1001), ("e", 1500))
+]
 WITH_GIFT_CARD = {"destination": Destination.GIFT_CARD}
 
 
 def _card(name: str) -> PaymentMethod:
-    return PaymentMethod(payment_method_id=name, kind="gift_card", label="Gift card", balance=Money(9000, "USD"))
+    held = None if name == "gift_unknown" else Money(9000, "USD")
+    return PaymentMethod(payment_method_id=name, kind="gift_card", label="Gift card", balance=held)
 
 
 def _exchange(
@@ -33,7 +41,7 @@ def _exchange(
     methods = [PaymentMethod(payment_method_id="visa", kind="credit_card", label="Visa"), *map(_card, cards)]
     customer = Customer(customer_id="ines", name="Ines", email="ines@example.com", payment_methods=methods)
     swap = Swap(item_id="mid", new_item_id=new.item_id)
-    return BOOK.exchange(order, customer, ExchangeWish.model_validate({"swaps": [swap], **more}), [BIG, SMALL])
+    return BOOK.exchange(order, customer, ExchangeWish.model_validate({"swaps": [swap], **more}), SALE)
 
 
 PAID = ("payment", "visa", 1000)
@@ -83,3 +91,20 @@ def test_an_exchange_gives_back_no_more_than_was_paid_and_not_refunded_before():
 
 def test_an_exchange_for_a_dearer_item_gives_nothing_back_whatever_was_refunded():
     assert isinstance(_exchange(PAID, ("refund", "visa", 1000), new=BIG), ExchangeOrder)
+
+
+def test_only_a_card_that_is_owed_from_must_be_known_to_hold_it():
+    for new in (SAME, SMALL):
+        assert isinstance(_exchange(PAID, cards=("gift_unknown",), new=new, **WITH_GIFT_CARD), ExchangeOrder)
+    refusal = _exchange(PAID, cards=("gift_unknown",), new=MORE, **WITH_GIFT_CARD)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.rule == "gift-card-balance"
+    assert "an unknown sum" in refusal.reason
+
+
+def test_an_even_exchange_gives_nothing_back_and_a_cent_is_something():
+    spent = ("refund", "visa", 1000)
+    assert isinstance(_exchange(PAID, spent, new=SAME), ExchangeOrder)
+    refusal = _exchange(PAID, spent, new=LESS)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.rule == "built-in:no-more-than-paid"
