@@ -147,7 +147,7 @@ class MemoryVerb:
         async def show(conn: Connection) -> str:
             delivery = asked.delivery
             _, count = await place_of(conn, self._keeping, delivery.workspace, delivery.channel, asked.person)
-            found = await self._keeping.playbook.listed(count, states=("active", "suggested"))
+            found = await self._keeping.playbook.listed_in(conn, count, states=("active", "suggested"))
             return memory_answers.rules(sorted(found, key=lambda rule: rule.state))
 
         return show
