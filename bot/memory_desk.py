@@ -98,7 +98,7 @@ class MemoryVerb:
             return await other.consider(delivery, words.strip())
         own = self._own.get(word.lower())
         if own is None:
-            return say(f"Say what about memory: {self.usage}. Nothing was changed.")
+            return say(memory_answers.what_about(self.usage))
         return _told(own(_Asked(delivery, member, words.strip())))
 
     def _remember(self, asked: _Asked) -> Effect:
@@ -243,7 +243,7 @@ class MemoryVerb:
             place = Conversation(delivery.workspace, delivery.channel, delivery.thread_ts)
             for claim_id in open_[:5]:
                 await show_card(conn, DISPUTE_CARD, claim_id, place)
-            return f"{len(open_)} wait for a person's word; the oldest are shown here."
+            return f"Waiting for a person's word: {len(open_)}. The oldest are shown here."
 
         return show
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from actions.catalogue.post_publish import Post, Published
 from actions.intent import TrustLabel
-from core.text import quoted, visible
+from core.text import counted, quoted, visible
 from graphs import briefs
 from graphs.context import RunContext
 from graphs.dialogue import Said
@@ -204,7 +204,7 @@ def _agreed(facts: Facts, person: str, *, anyway: bool) -> Facts:
         return {**facts, "told": [*facts["told"], "There is no text yet, so nothing can be published."]}
     broken = facts.get("broken", [])
     if broken and not anyway:
-        told = f"It still breaks {len(broken)} rules. Say what to change, or `publish anyway`."
+        told = f"It still breaks {counted(len(broken), 'rule')}. Say what to change, or `publish anyway`."
         return {**facts, "pasted": True, "told": [*facts["told"], told]}
     return {**facts, "agreed": True, "agreed_by": person}
 

@@ -12,6 +12,12 @@ _MOST = 20
 _BRIEF = 200
 
 
+def what_about(usage: str) -> str:
+    """Says that something is missing after the verb, and what there is."""
+    ways = usage.removeprefix("memory ").removesuffix(" …").split(" | ")
+    return f"Say what about memory: {', '.join(f'`{way}`' for way in ways)}. Nothing was changed."
+
+
 def remembered(text: str) -> str:
     """Confirms that something is remembered here."""
     return (
@@ -166,7 +172,7 @@ def held(found: Sequence[Held]) -> str:
         f"{limits.brief(item.text, _BRIEF)}”"
         for item in found[:_MOST]
     ]
-    return "\n".join(["*Held back from memory* (`memory release <number>`, `memory keep-out <number>`)", *lines])
+    return "\n".join(["*Held back from memory* (`memory release` or `memory keep-out`, and the number)", *lines])
 
 
 def no_disputes() -> str:
