@@ -77,6 +77,12 @@ class Draft(BaseModel):
         return f"# {self.title}\n\n{self.body}"
 
     @property
+    def opening(self) -> str:
+        """The first paragraph that is no heading, on one line: what a list of posts tells of this one."""
+        paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", self.body))
+        return next((each for each in paragraphs if each and not each.startswith("#")), "")
+
+    @property
     def slug(self) -> str:
         """What the post is called in its address."""
         plain = unicodedata.normalize("NFKD", self.title).encode("ascii", "ignore").decode().lower()

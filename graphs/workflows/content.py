@@ -215,15 +215,16 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
     if facts["draft"] is None:
         raise NoPlan(f"{_NEEDS} Run it without --dry and paste the text in its thread.")
     draft = Draft.model_validate(facts["draft"])
-    summary = quoted(" ".join(draft.body.lstrip("# ").split()), 200)
-    post = Post(slug=draft.slug, title=draft.title, body=draft.body, tags=brief.tags, summary=summary)
+    post = Post(
+        slug=draft.slug, title=draft.title, body=draft.body, tags=brief.tags, summary=quoted(draft.opening, 200)
+    )
     by = f"{facts['agreed_by']} agreed to draft {facts['round']}" if facts.get("agreed_by") else "the draft's title"
     step = Step(
         key="publish",
         action="post.publish",
         args=post.model_dump(mode="json"),
         origins={"slug": (TrustLabel.MEMBER, by)},
-        evidence=[f"{by}, which {draft.by} wrote.", *_kept(facts)],
+        evidence=[f"{by}, which {draft.by} wrote.", *(line.removeprefix("• ") for line in _kept(facts))],
     )
     return Plan(summary=f"Publish “{quoted(draft.title, 120)}”", steps=[step])
 

@@ -39,8 +39,8 @@ Kind regards
 Customer support"""
 _WHICH_ORDER = """Hello,
 
-thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us the
-number of your order (it looks like #W1001) and $what.
+thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us \
+the number of your order (it looks like #W1001) and $what.
 
 Kind regards
 Customer support"""

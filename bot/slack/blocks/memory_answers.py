@@ -1,6 +1,6 @@
 """What people are told about memory: what is kept, what holds, what is gone, and why something was not done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.slack.blocks import limits
 from memory.fact import Fact
@@ -12,10 +12,10 @@ _MOST = 20
 _BRIEF = 200
 
 
-def what_about(usage: str) -> str:
+def what_about(words: Iterable[str]) -> str:
     """Says that something is missing after the verb, and what there is."""
-    ways = usage.removeprefix("memory ").removesuffix(" …").split(" | ")
-    return f"Say what about memory: {', '.join(f'`{way}`' for way in ways)}. Nothing was changed."
+    known = ", ".join(f"`{word}`" for word in words)
+    return f"Say what about memory: {known}; `help memory` says each in full. Nothing was changed."
 
 
 def remembered(text: str) -> str:

@@ -104,7 +104,7 @@ def _step_line(number: int, step: StepView) -> str:
 
 def _note(step: StepView) -> str:
     """What the step's note adds to its summary and its state, which stand on the same line."""
-    note = step.note.removeprefix(f"{step.summary}: ")
+    note = step.note.removeprefix(f"{limits.visible(step.summary)}: ")
     return "" if note == step.state.value else note
 
 

@@ -142,7 +142,9 @@ def test_of_a_long_outcome_the_card_tells_the_beginning_and_that_there_is_more()
 
 
 def test_of_a_message_of_several_lines_the_plan_tells_the_first() -> None:
-    text = shown(run_card(run_with(steps=[step_view(summary="Post to C0: Good morning\n\nThe rest")])))
+    summary = "Post to C0: Good morning\n\nThe rest"
+    step = step_view(summary=summary, state=StepState.DONE, note=f"{visible(summary)}: done")
+    text = shown(run_card(run_with(steps=[step])))
     assert "Post to C0: Good morning …" in text
     assert "The rest" not in text
 
