@@ -10,7 +10,7 @@ from bot.slack.blocks import limits
 from bot.slack.blocks.help_answers import what_i_do
 from bot.slack.blocks.run_card import state_words
 from graphs.run import Run
-from scheduler.schedule import Schedule
+from scheduler.schedule import Schedule, in_words
 
 _MOST_LINE = 400
 _MOST_LISTED = 10
@@ -207,9 +207,10 @@ def schedules(found: Sequence[tuple[Schedule, datetime | None]]) -> str:
 def _schedule_line(schedule: Schedule) -> str:
     paused = " (paused)" if schedule.paused else ""
     said = f": {limits.brief(schedule.text, 150)}" if schedule.text else ""
+    when = in_words(schedule.cron) or f"`{limits.escape(schedule.cron)}`"
     return (
         f"`{limits.escape(schedule.schedule_id)}` *{limits.escape(schedule.workflow)}*{paused} "
-        f"`{limits.escape(schedule.cron)}` {limits.escape(schedule.zone)} in <#{schedule.conversation.channel}>, "
+        f"{when} ({limits.escape(schedule.zone)}) in <#{schedule.conversation.channel}>, "
         f"owned by {limits.person(schedule.owner)}{said}"
     )
 

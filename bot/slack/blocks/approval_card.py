@@ -299,8 +299,8 @@ def outcome_line(view: ApprovalView) -> str:
         IntentState.CANCELLED: f"🛑 *Will not happen*: {text or 'the run ended before anything was sent'}",
         IntentState.COMPENSATED: "↩️ *Done, and taken back since*",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
-        IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
-        "It is being settled with the other side and is never simply tried again.",
+        IntentState.IN_DOUBT: f"❓ *In doubt*: {text.rstrip('.') or 'whether it happened is not known yet'}. "
+        "It is being settled and is never simply tried again.",
     }
     known = {str(state): line for state, line in lines.items()}
     if view.state != ApprovalState.APPROVED:

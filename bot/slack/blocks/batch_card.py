@@ -31,7 +31,7 @@ _OUTCOMES: Mapping[str, str] = {
     IntentState.EXECUTING: "being carried out now",
     IntentState.DONE: "done",
     IntentState.FAILED: "failed",
-    IntentState.IN_DOUBT: "in doubt: being settled with the other side",
+    IntentState.IN_DOUBT: "in doubt: being settled",
     IntentState.REFUSED: "not carried out",
     IntentState.CANCELLED: "not carried out, the run was stopped",
 }

@@ -158,7 +158,7 @@ def _news(run: Run) -> list[Block]:
 
 def _unsaid(run: Run) -> list[str]:
     """What the run waits for, as far as no line of its plan says so."""
-    said = {step.note for step in run.steps[:_MOST_STEPS] if step.state is StepState.WAITING}
+    said = {step.note for step in run.steps[:_MOST_STEPS] if step.state in (StepState.WAITING, StepState.IN_DOUBT)}
     return [waiting.text for waiting in run.waiting if waiting.text not in said and run.state is RunState.WAITING]
 
 

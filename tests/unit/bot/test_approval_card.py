@@ -110,6 +110,12 @@ def test_a_rule_that_its_reason_names_is_not_named_again() -> None:
     assert shown(card.approval_card(view)).count("mail-sent") == 1
 
 
+def test_what_is_in_doubt_is_told_in_whole_sentences() -> None:
+    outcome = "The payment provider did not answer within 10 s. Ask it what happened."
+    line = card.outcome_line(approval_view(state="approved", outcome_state="in_doubt", outcome=outcome))
+    assert "Ask it what happened. It is being settled" in line
+
+
 def test_what_a_rejection_does_is_said_before_anybody_presses_it() -> None:
     assert "If you reject it, this is not done, and <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
     assert "neither is what depends on it" in str(approval_modals.reject_view("metadata"))

@@ -108,13 +108,19 @@ def test_hostile_text_anywhere_stays_text_and_within_the_limits(attack: str) -> 
     assert "and 40 more steps" in shown(message)
 
 
-def test_what_a_step_waits_for_is_said_once_in_its_own_line() -> None:
-    said = "Refund 389.00 USD for #W1002: waits for an approver"
+@pytest.mark.parametrize(
+    ("state", "mark", "note"),
+    [
+        (StepState.WAITING, "⏳ waiting", "waits for an approver"),
+        (StepState.IN_DOUBT, "❓ in doubt", "did it happen?"),
+    ],
+)
+def test_what_a_step_waits_for_is_said_once_in_its_own_line(state: StepState, mark: str, note: str) -> None:
+    said = f"Refund 389.00 USD for #W1002: {note}"
     waiting = [Waiting(kind="approval", subject_id="apr_1", text=said)]
-    steps = [step_view(state=StepState.WAITING, note=said)]
-    text = shown(run_card(run_with(state=RunState.WAITING, steps=steps, waiting=waiting)))
-    assert "⏳ waiting · Refund 389.00 USD for #W1002 — waits for an approver" in text
-    assert text.count("waits for an approver") == 1
+    text = shown(run_card(run_with(state=RunState.WAITING, steps=[step_view(state=state, note=said)], waiting=waiting)))
+    assert f"{mark} · Refund 389.00 USD for #W1002 — {note}" in text
+    assert text.count(note) == 1
 
 
 def test_a_step_that_is_done_is_not_said_to_be_done_twice() -> None:
