@@ -215,7 +215,7 @@ def _refuse_order(rules: ReturnRules, order: Order, customer: Customer) -> Refus
         happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
         return rules.refuse("same-customer", happened, "Name an order of this customer.")
     if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
+        happened = f"Order {order.order_id} is “{order.status}” already."
         return rules.refuse("one-return-per-order", happened, "Wait until the return under way is settled.")
     if order.status not in rules.delivered_only.statuses:
         happened = f"Order {order.order_id} is {order.status}."

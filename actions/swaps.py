@@ -130,7 +130,7 @@ def _refuse_order(rules: ExchangeRules, order: Order, customer: Customer) -> Ref
         happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
         return rules.refuse("same-customer", happened, "Name an order of this customer.")
     if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
+        happened = f"Order {order.order_id} is “{order.status}” already."
         return rules.refuse("one-exchange-per-order", happened, "Wait until what is under way is settled.")
     if order.status not in rules.delivered_only.statuses:
         happened = f"Order {order.order_id} is {order.status}."
