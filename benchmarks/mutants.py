@@ -33,6 +33,7 @@ SUITES: Mapping[str, Sequence[str]] = {
     "limits": ("test_caps.py",),
     "caps": ("test_caps.py",),
     "autonomy": ("test_autonomy.py",),
+    "looseness": ("test_looseness.py",),
 }
 SECONDS = 60
 _TURNED = {
