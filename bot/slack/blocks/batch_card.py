@@ -84,7 +84,7 @@ def _heading(batch: BatchView) -> str:
 def _alike(batch: BatchView) -> str:
     """What all of them are, in the words that their summaries begin with; the action's name where these differ."""
     words = [each.view.summary.split() for each in batch.items]
-    shared = [word for word, *others in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
+    shared = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
     return f"“{' '.join(shared)} …”" if shared else batch.items[0].view.action
 
 
