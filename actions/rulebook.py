@@ -7,17 +7,17 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.containment_rules import ContainmentRules
+from actions.looseness import Looser
 from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.swaps import ExchangeOrder, ExchangeRules, ExchangeWish, NewItem, exchanged
 from actions.written import (
-    IN_RETURN,
     Destination,
     Look,
+    OrderRules,
     Refusal,
     StatusRule,
     WrittenRule,
-    WrittenRules,
     card_meant,
     left_of,
     named_in,
@@ -80,33 +80,30 @@ class RefundOrder(BaseModel):
 class DestinationRule(WrittenRule):
     """The rule that names where refunds may go."""
 
-    allowed: Annotated[list[Destination], Field(min_length=1)]
+    allowed: Annotated[list[Destination], Field(min_length=1), Looser.MORE]
 
 
 class EvidenceRule(WrittenRule):
     """The rule that names the words by which goods count as damaged; then a picture comes along, or a person looks."""
 
-    words: Annotated[list[Annotated[str, Field(min_length=2)]], Field(min_length=1)]
+    words: Annotated[list[Annotated[str, Field(min_length=2)]], Field(min_length=1), Looser.FEWER]
 
 
 class RepeatRule(WrittenRule):
     """The rule that says from how many other returns of one customer on a person looks."""
 
-    most: Annotated[int, Field(ge=0, strict=True)]
+    most: Annotated[int, Field(ge=0, strict=True), Looser.HIGHER]
 
 
-class ReturnRules(WrittenRules):
+class ReturnRules(OrderRules):
     """The rules of returns; only those that have a person look can be left out."""
 
-    same_customer: WrittenRule
     one_return_per_order: WrittenRule
-    delivered_only: StatusRule
-    items_in_order: WrittenRule
     same_item_once: WrittenRule
     refund_destination: DestinationRule
     no_more_than_paid: WrittenRule
-    damaged_evidence: EvidenceRule | None = None
-    repeat_refund: RepeatRule | None = None
+    damaged_evidence: Annotated[EvidenceRule | None, Looser.FEWER] = None
+    repeat_refund: Annotated[RepeatRule | None, Looser.FEWER] = None
 
 
 class Rulebook(BaseModel):
@@ -114,12 +111,12 @@ class Rulebook(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Annotated[int, Field(ge=1, strict=True)]
-    returns: ReturnRules | None = None
-    exchanges: ExchangeRules | None = None
-    prices: PriceRules | None = None
-    """Without it no price is proposed."""
-    containment: ContainmentRules | None = None
+    version: Annotated[int, Field(ge=1, strict=True), Looser.NEVER]
+    returns: Annotated[ReturnRules | None, Looser.MORE] = None
+    exchanges: Annotated[ExchangeRules | None, Looser.MORE] = None
+    prices: Annotated[PriceRules | None, Looser.ANY] = None
+    """Without it no price is proposed, and one that people agree to keeps within no bounds."""
+    containment: Annotated[ContainmentRules | None, Looser.MORE] = None
     """Without it no host is proposed for isolation."""
 
     def refund(self, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder | Refusal:
@@ -128,7 +125,7 @@ class Rulebook(BaseModel):
         if rules is None:
             do = "Write the section returns in rulebook.yml."
             return Refusal(rule="built-in:no-returns", reason="The rulebook says nothing about returns.", do=do)
-        refusal = _refuse_order(rules, order, customer) or _refuse_items(rules, order, wish)
+        refusal = rules.refuse_order(order, customer, once="one-return-per-order") or _refuse_items(rules, order, wish)
         if refusal is not None:
             return refusal
         method = _destination(rules, order, customer, wish)
@@ -208,19 +205,6 @@ def _looks(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWis
 
 def _says(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
-
-
-def _refuse_order(rules: ReturnRules, order: Order, customer: Customer) -> Refusal | None:
-    if order.customer_id != customer.customer_id:
-        happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
-        return rules.refuse("same-customer", happened, "Name an order of this customer.")
-    if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
-        return rules.refuse("one-return-per-order", happened, "Wait until the return under way is settled.")
-    if order.status not in rules.delivered_only.statuses:
-        happened = f"Order {order.order_id} is {order.status}."
-        return rules.refuse("delivered-only", happened, "Ask again once it has been delivered.")
-    return None
 
 
 def _refuse_items(rules: ReturnRules, order: Order, wish: ReturnWish) -> Refusal | None:

@@ -6,12 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.written import (
-    IN_RETURN,
     Destination,
+    OrderRules,
     Refusal,
-    StatusRule,
     WrittenRule,
-    WrittenRules,
     card_meant,
     left_of,
     named_in,
@@ -69,13 +67,10 @@ class ExchangeOrder(BaseModel):
     rulebook_version: int
 
 
-class ExchangeRules(WrittenRules):
+class ExchangeRules(OrderRules):
     """The rules of exchanges; none can be left out."""
 
-    same_customer: WrittenRule
     one_exchange_per_order: WrittenRule
-    delivered_only: StatusRule
-    items_in_order: WrittenRule
     same_product: WrittenRule
     other_variant: WrittenRule
     on_sale: WrittenRule
@@ -93,7 +88,7 @@ def exchanged(
     version: int,
 ) -> ExchangeOrder | Refusal:
     """What this exchange comes to, or why there is none; a pure function of the records and the wish."""
-    refusal = _refuse_order(rules, order, customer) or _refuse_items(rules, order, wish)
+    refusal = rules.refuse_order(order, customer, once="one-exchange-per-order") or _refuse_items(rules, order, wish)
     if refusal is not None:
         return refusal
     sale = {each.item_id: each for each in on_sale}
@@ -123,19 +118,6 @@ def exchanged(
         ],
         rulebook_version=version,
     )
-
-
-def _refuse_order(rules: ExchangeRules, order: Order, customer: Customer) -> Refusal | None:
-    if order.customer_id != customer.customer_id:
-        happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
-        return rules.refuse("same-customer", happened, "Name an order of this customer.")
-    if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
-        return rules.refuse("one-exchange-per-order", happened, "Wait until what is under way is settled.")
-    if order.status not in rules.delivered_only.statuses:
-        happened = f"Order {order.order_id} is {order.status}."
-        return rules.refuse("delivered-only", happened, "Ask again once it has been delivered.")
-    return None
 
 
 def _refuse_items(rules: ExchangeRules, order: Order, wish: ExchangeWish) -> Refusal | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.looseness import Looser
 from actions.records import Customer, Order, PaymentMethod
 from core.money import Money
 
@@ -51,15 +52,15 @@ class WrittenRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    because: Annotated[str, Field(min_length=1, max_length=300)]
-    source: Literal["policy", "shop"]
+    because: Annotated[str, Field(min_length=1, max_length=300), Looser.NEVER]
+    source: Annotated[Literal["policy", "shop"], Looser.NEVER]
     """`policy`: the shop's written policy says so; `shop`: the shop's own addition."""
 
 
 class StatusRule(WrittenRule):
     """The rule that names the order statuses from which something may start."""
 
-    statuses: Annotated[list[str], Field(min_length=1)]
+    statuses: Annotated[list[str], Field(min_length=1), Looser.MORE]
 
 
 def hyphenated(name: str) -> str:
@@ -82,6 +83,27 @@ class WrittenRules(BaseModel):
 
     def _named(self: Self, rule: str) -> WrittenRule:
         return getattr(self, rule.replace("-", "_"))
+
+
+class OrderRules(WrittenRules):
+    """What the rules of returns and of exchanges ask of an order alike."""
+
+    same_customer: WrittenRule
+    delivered_only: StatusRule
+    items_in_order: WrittenRule
+
+    def refuse_order(self, order: Order, customer: Customer, *, once: str) -> Refusal | None:
+        """Why nothing may start from this order as it stands; the rule `once` says that one at a time is under way."""
+        if order.customer_id != customer.customer_id:
+            happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
+            return self.refuse("same-customer", happened, "Name an order of this customer.")
+        if order.in_return is not None or order.status in IN_RETURN:
+            happened = f"Order {order.order_id} is “{order.status}” already."
+            return self.refuse(once, happened, "Wait until what is under way is settled.")
+        if order.status not in self.delivered_only.statuses:
+            happened = f"Order {order.order_id} is {order.status}."
+            return self.refuse("delivered-only", happened, "Ask again once it has been delivered.")
+        return None
 
 
 def paid_for(order: Order) -> Money:

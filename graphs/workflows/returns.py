@@ -334,13 +334,13 @@ def _line(step: Step, ended: Ended) -> str:
             if done is None:
                 return f"{step.group}: not exchanged. {ended.text}"
             swapped = Exchanged.model_validate(done)
-            return f"{step.group}: exchanged (receipt {swapped.exchange_id}); the order is now {swapped.status}."
+            return f"{step.group}: exchanged (receipt {swapped.exchange_id}); the order is now “{swapped.status}”."
         case _:
             if done is None:
                 return (
                     "" if ended.state is StepState.SKIPPED else f"{step.group}: the order was not changed. {ended.text}"
                 )
-            return f"{step.group}: the order is now {OrderUpdated.model_validate(done).status}."
+            return f"{step.group}: the order is now “{OrderUpdated.model_validate(done).status}”."
 
 
 RETURNS = Workflow(

@@ -12,7 +12,7 @@ from typing import Any
 from actions.action import Catalogue
 from actions.condition import Considered
 from actions.policy import Rules, Verdict, decide
-from actions.policy_file import load_rules
+from actions.policy_file import Texts, check_rules
 from actions.records import Customer, Order
 from actions.rulebook import Destination, RefundOrder, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem, Swap
@@ -57,9 +57,7 @@ class Shop:
 
     def __init__(self, orders: Mapping[str, Json], products: Mapping[str, Json], users: Mapping[str, Json]) -> None:
         self.orders, self.products, self.users = orders, products, users
-        self.rules: Rules = load_rules(
-            *(SAMPLE / name for name in ("policy.yml", "team.yml", "rulebook.yml")), actions=Catalogue.scan().names()
-        )
+        self.rules: Rules = check_rules(Texts.of(SAMPLE), actions=Catalogue.scan().names())
         self._dice = random.Random(SEED)
 
     @property
