@@ -35,16 +35,16 @@ class MemoryAsked(CountersignError):
 async def run(arguments: Namespace, settings: Settings, clock: Clock, out: TextIO) -> int:
     """Do one of export, import, report, token; 0 only where nothing is left out."""
     async with _keeping(settings, clock) as keeping:
+        if arguments.what == "report":
+            return await _report(keeping, out)
         workspace = arguments.workspace or await _only_workspace(keeping)
         match arguments.what:
             case "export":
                 return await _export(keeping, workspace, arguments.subject, arguments.format, clock, out)
             case "import":
                 return await _import(keeping, workspace, Path(arguments.subject), arguments.format, out)
-            case "token":
-                return await _token(keeping, workspace, arguments.subject, out)
             case _:
-                return await _report(keeping, out)
+                return await _token(keeping, workspace, arguments.subject, out)
 
 
 @asynccontextmanager
