@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from actions import connecting
+
 ROOT = Path(__file__).parents[2]
 
 #: What can be started, and the module whose `main` it runs.
@@ -131,6 +133,8 @@ class _Parent:
     def __init__(self, home: Path, kinds: Sequence[str]) -> None:
         self._home = home
         self._mains = {kind: importlib.import_module(KINDS[kind]).main for kind in kinds}
+        # What an installation reads only when it opens: here once for all.
+        connecting.Kinds.scan()
         self._libc = ctypes.CDLL(None)
         self._count = 0
 
