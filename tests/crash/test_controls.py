@@ -13,7 +13,7 @@ from tests.support.nursery import Nursery, Process
 from tests.support.traps import APPLIED, COMMITTED, PLANNED
 
 pytest_plugins = ["tests.support.migrated", "tests.support.nursery_fixture"]
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Asks for the refund of this order, under this control, and has happen what the guard is for.
 Death = Callable[[Ground, str, str], Awaitable[RunId]]
@@ -64,7 +64,7 @@ DEATHS: dict[str, Death] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def effects(
     tmp_path_factory: pytest.TempPathFactory, common_installation_url: str, nursery: Nursery
 ) -> AsyncGenerator[Effects]:
