@@ -192,7 +192,10 @@ async def _reset(arguments: argparse.Namespace, settings: Settings, clock: Clock
 
 async def _import(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
     if arguments.what == "rules":
-        return _import_rules(arguments, settings)
+        from bot.importing import import_price_rules
+
+        print(*await import_price_rules(settings, clock, arguments.source, write=arguments.write), sep="\n")
+        return 0
     from bot.local.sandbox.shop_import import import_shop
 
     counted = await asyncio.to_thread(import_shop, arguments.source, settings.home.resolve(), clock=clock)
@@ -200,15 +203,6 @@ async def _import(arguments: argparse.Namespace, settings: Settings, clock: Cloc
         f"Imported into the sandbox shop: {counted.orders} orders ({counted.delivered} delivered) of"
         f" {counted.customers} customers, {counted.products} products."
     )
-    return 0
-
-
-def _import_rules(arguments: argparse.Namespace, settings: Settings) -> int:
-    from actions.action import Catalogue
-    from bot.importing import import_price_rules
-
-    actions = Catalogue.scan().names()
-    print(*import_price_rules(arguments.source, settings.company, actions=actions, write=arguments.write), sep="\n")
     return 0
 
 
