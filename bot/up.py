@@ -104,8 +104,6 @@ _OURS = (
     "valkey.lock",
     "postgres.lock",
     "workspace.db*",
-    "audit",
-    "keys",
 )
 _OF_THE_DATABASE = ("audit", "keys")
 
