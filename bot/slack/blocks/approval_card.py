@@ -193,7 +193,7 @@ def _who_and_when(view: ApprovalView) -> list[str]:
         # Where one answer decides, an open card has none.
         *([_votes(view)] if view.quorum > 1 else []),
         f"Expires {limits.instant(view.expires_at)}",
-        f"If rejected: not done, and {limits.person(view.requester)} reads why",
+        f"If rejected: not done, {limits.person(view.requester)} reads why",
     ]
 
 

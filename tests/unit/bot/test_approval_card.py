@@ -116,7 +116,7 @@ def test_what_is_in_doubt_is_told_in_whole_sentences() -> None:
 
 
 def test_what_a_rejection_does_is_said_before_anybody_presses_it() -> None:
-    assert "If rejected: not done, and <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
+    assert "If rejected: not done, <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
     assert "neither is what depends on it" in str(approval_modals.reject_view("metadata"))
 
 
