@@ -18,7 +18,13 @@ from pathlib import Path
 
 import pytest
 
-POLICY = ("test_conditions.py", "test_policy.py", "test_policy_file.py", "test_policy_oracle.py")
+POLICY = (
+    "test_conditions.py",
+    "test_policy_edges.py",
+    "test_policy.py",
+    "test_policy_file.py",
+    "test_policy_oracle.py",
+)
 #: Which tests are to notice a fault in which module.
 SUITES: Mapping[str, Sequence[str]] = {
     "policy": POLICY,
