@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,29 +12,23 @@ from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.swaps import ExchangeOrder, ExchangeRules, ExchangeWish, NewItem, exchanged
 from actions.written import (
+    Destination,
     Look,
     OrderRules,
     Refusal,
     StatusRule,
     WrittenRule,
+    card_meant,
+    left_of,
     named_in,
     offer_of,
     originals_of,
-    paid_for,
     refunded_for,
+    refuse_cards,
 )
 from core.money import Money
 
-__all__ = ["Look", "Refusal", "StatusRule", "WrittenRule"]
-
-
-class Destination(StrEnum):
-    """Where a refund may go."""
-
-    ORIGINAL = "original"
-    """The payment method with which the order was paid."""
-    GIFT_CARD = "gift_card"
-    """A gift card that the same customer already has."""
+__all__ = ["Destination", "Look", "Refusal", "StatusRule", "WrittenRule"]
 
 
 class WishedItem(BaseModel):
@@ -56,6 +49,8 @@ class ReturnWish(BaseModel):
     payment_method_id: str | None = None
     destination: Destination | None = None
     reason: str = ""
+    words: str = ""
+    """All that was said with it: who does not write “because” has a reason too."""
     evidence: list[str] = []
     """What came with the wish and shows the goods, such as the names of pictures."""
 
@@ -153,7 +148,7 @@ class Rulebook(BaseModel):
     ) -> RefundOrder | Refusal:
         lines = _lines(order, wish)
         total = sum((line.price for line in lines), Money(0, order.currency))
-        left = paid_for(order) - refunded_for(order)
+        left = left_of(order)
         if left.minor <= 0 or total.minor <= 0:
             happened = f"Of what was paid for order {order.order_id}, {left} is left; the items cost {total}."
             return rules.refuse("no-more-than-paid", happened, "Check the order's payments and earlier refunds.")
@@ -194,9 +189,10 @@ def _looks(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWis
     """Why a person looks at this return first, whatever its amount."""
     damaged, repeat = rules.damaged_evidence, rules.repeat_refund
     if damaged is not None and not wish.evidence:
-        said = next((word for word in damaged.words if _says(wish.reason, word)), None)
+        text = f"{wish.reason}\n{wish.words}"
+        said = next((word for word in damaged.words if _says(text, word)), None)
         if said is not None:
-            yield rules.look("damaged-evidence", f"The reason says “{said}”, and no picture came along.")
+            yield rules.look("damaged-evidence", f"The request says “{said}”, and no picture came along.")
     if repeat is None:
         return
     back = refunded_for(order)
@@ -245,21 +241,14 @@ def _destination(rules: ReturnRules, order: Order, customer: Customer, wish: Ret
     if wish.payment_method_id is not None:
         wanted = wish.payment_method_id
     elif wish.destination is Destination.GIFT_CARD:
-        cards = [each.payment_method_id for each in customer.payment_methods if each.kind == "gift_card"]
-        if len(cards) != 1 and not set(cards) & set(originals_of(order)):
-            return _refuse_cards(rules, customer, cards)
-        wanted = next((card for card in cards if card in originals_of(order)), cards[0])
+        card = card_meant(order, customer)
+        if card is None:
+            instead = "Refund to the original payment method."
+            return refuse_cards(rules, "refund-destination", customer, instead=instead)
+        wanted = card
     else:
         wanted = next(iter(originals_of(order)), "")
     return _permitted(rules, order, customer, wanted)
-
-
-def _refuse_cards(rules: ReturnRules, customer: Customer, cards: list[str]) -> Refusal:
-    if not cards:
-        happened = f"Customer {customer.customer_id} has no gift card."
-        return rules.refuse("refund-destination", happened, "Refund to the original payment method.")
-    happened = f"Customer {customer.customer_id} has {len(cards)} gift cards."
-    return rules.refuse("refund-destination", happened, f"Name one of them: {', '.join(cards)}.")
 
 
 def _permitted(rules: ReturnRules, order: Order, customer: Customer, wanted: str) -> PaymentMethod | Refusal:

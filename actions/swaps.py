@@ -6,12 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.written import (
+    Destination,
     OrderRules,
     Refusal,
     WrittenRule,
+    card_meant,
+    left_of,
     named_in,
     offer_of,
     originals_of,
+    refuse_cards,
 )
 from core.money import Money
 
@@ -26,12 +30,13 @@ class Swap(BaseModel):
 
 
 class ExchangeWish(BaseModel):
-    """What is to be swapped, and the payment method for the difference; none means the original one."""
+    """What is to be swapped, and how the difference is settled; a named payment method goes before a destination."""
 
     model_config = ConfigDict(frozen=True)
 
     swaps: list[Swap]
     payment_method_id: str | None = None
+    destination: Destination | None = None
     reason: str = ""
 
 
@@ -94,9 +99,12 @@ def exchanged(
             return refused
     before = sum((line.price for line in lines), Money(0, order.currency))
     after = sum((sale[swap.new_item_id].price for swap in wish.swaps), Money(0, order.currency))
-    method = _method(rules, order, customer, wish, after - before)
+    method = _method(rules, order, customer, wish)
     if isinstance(method, Refusal):
         return method
+    unpaid = _refuse_difference(rules, order, method, after - before)
+    if unpaid is not None:
+        return unpaid
     return ExchangeOrder(
         item_ids=[swap.item_id for swap in wish.swaps],
         new_item_ids=[swap.new_item_id for swap in wish.swaps],
@@ -150,17 +158,31 @@ def _refuse_swap(rules: ExchangeRules, line: OrderItem, new: NewItem | None, swa
     return None
 
 
-def _method(
-    rules: ExchangeRules, order: Order, customer: Customer, wish: ExchangeWish, difference: Money
-) -> PaymentMethod | Refusal:
+def _method(rules: ExchangeRules, order: Order, customer: Customer, wish: ExchangeWish) -> PaymentMethod | Refusal:
     wanted = wish.payment_method_id or next(iter(originals_of(order)), "")
+    if wish.payment_method_id is None and wish.destination is Destination.GIFT_CARD:
+        card = card_meant(order, customer)
+        if card is None:
+            names = named_in(customer.payment_methods)
+            return refuse_cards(rules, "difference-method", customer, instead=f"Name one of: {names}.")
+        wanted = card
     method = next((each for each in customer.payment_methods if each.payment_method_id == wanted), None)
     if method is None:
         happened = f"Customer {customer.customer_id} has no payment method {wanted or 'that paid for this order'}."
         return rules.refuse("difference-method", happened, f"Name one of: {named_in(customer.payment_methods)}.")
+    return method
+
+
+def _refuse_difference(rules: ExchangeRules, order: Order, method: PaymentMethod, difference: Money) -> Refusal | None:
     if method.kind == "gift_card" and difference.minor > 0:
         balance = method.balance
         if balance is None or balance < difference:
-            happened = f"{wanted} holds {'an unknown sum' if balance is None else balance}, and {difference} is due."
+            held = "an unknown sum" if balance is None else balance
+            happened = f"{method.payment_method_id} holds {held}, and {difference} is due."
             return rules.refuse("gift-card-balance", happened, "Name another payment method of the customer's.")
-    return method
+    back, left = Money(-difference.minor, difference.currency), left_of(order)
+    if back.minor > 0 and back > left:
+        happened = f"Of what was paid for order {order.order_id}, {left} is left; the exchange would give back {back}."
+        do = "Check the order's payments and earlier refunds, or name dearer items."
+        return Refusal(rule="built-in:no-more-than-paid", reason=happened, do=do)
+    return None

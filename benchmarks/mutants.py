@@ -39,6 +39,8 @@ SUITES: Mapping[str, Sequence[str]] = {
     "limits": ("test_caps.py",),
     "caps": ("test_caps.py",),
     "autonomy": ("test_autonomy.py",),
+    "rulebook": ("test_returns_oracle.py",),
+    "swaps": ("test_returns_oracle.py",),
     "looseness": ("test_looseness.py",),
 }
 SECONDS = 60

@@ -17,6 +17,7 @@ from core.cache import open_cache
 from core.clock import Clock
 from core.db import open_database
 from core.errors import CountersignError
+from core.text import counted
 from memory.line import Problem, as_json
 from memory.measures import in_words, measure
 from memory.mif import from_mif, to_mif
@@ -104,8 +105,8 @@ async def _import(keeping: Keeping, workspace: str, path: Path, form: str, out: 
     lines, problems = _lines(text, form)
     done = await keeping.exchange.take(workspace, lines, by=getpass.getuser())
     problems = [*problems, *done.problems]
-    counted = ", ".join(f"{many} {kind}" for kind, many in sorted(done.counts.items())) or "nothing"
-    print(f"Imported {counted}.", file=out)
+    kinds = sorted((kind, many) for kind, many in done.counts.items() if kind != "header")
+    print(f"Imported {', '.join(counted(many, kind) for kind, many in kinds) or 'nothing'}.", file=out)
     for problem in problems[:_MOST_PROBLEMS]:
         print(f"  line {problem.line}: {problem.text}", file=out)
     if problems:

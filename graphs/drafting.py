@@ -15,7 +15,9 @@ from memory.spoken_rule import read_rule
 FEWEST_WORDS = 4
 #: Of a reply with so many words it is taken for the text itself, and not for what is said about it.
 TEXT_WORDS = 60
-_FIELD = re.compile(r"^[^\S\n]*(title|audience|points?|sources?|tags?)\s*:\s*(.*)$", re.IGNORECASE | re.MULTILINE)
+_NAMED = r"(title|audience|points?|sources?|tags?)\s*:"
+# On a line of its own, or after a semicolon on that of another: a command is one line.
+_FIELD = re.compile(rf"(?:^|;)[^\S\n]*{_NAMED}(.*?)(?=;[^\S\n]*{_NAMED}|$)", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w[\w'’-]*")
 _PASTED = re.compile(r"^\s*(?:text:\s*|(?=#\s))", re.IGNORECASE)
 _AGREED = re.compile(
@@ -54,7 +56,7 @@ class Brief(BaseModel):
     def outline(self) -> list[str]:
         """The parts of the post, in order: its points, or what its sentences speak of."""
         parts = self.points or [
-            part.strip(" .") for part in _SENTENCE.split(_FIELD.sub("", self.text)) if part.strip(" .")
+            part.strip(" .;") for part in _SENTENCE.split(_FIELD.sub("", self.text)) if part.strip(" .;")
         ]
         return [f"Opening: why {self.audience or 'the reader'} should care", *parts, "Closing: what to do next"]
 
@@ -73,6 +75,12 @@ class Draft(BaseModel):
     def whole(self) -> str:
         """Title and text as one."""
         return f"# {self.title}\n\n{self.body}"
+
+    @property
+    def opening(self) -> str:
+        """The first paragraph that is no heading, on one line: what a list of posts tells of this one."""
+        paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", self.body))
+        return next((each for each in paragraphs if each and not each.startswith("#")), "")
 
     @property
     def slug(self) -> str:
@@ -95,15 +103,19 @@ class StyleRule(BaseModel):
 
 def read_brief(text: str) -> Brief:
     """The brief in these words: free text, with lines such as `Audience: …` where somebody wrote them."""
-    found = {name.casefold().rstrip("s"): value.strip() for name, value in _FIELD.findall(text)}
+    found = {name.casefold().rstrip("s"): value.strip() for name, value, _ in _FIELD.findall(text)}
     return Brief(
         text=text.strip(),
         title=found.get("title", ""),
         audience=found.get("audience", ""),
-        points=_listed(found.get("point", "")),
+        points=_points(found.get("point", "")),
         sources=_listed(found.get("source", "")),
         tags=[tag for part in found.get("tag", "").split(",") if (tag := part.strip())][:20],
     )
+
+
+def _points(value: str) -> list[str]:
+    return _listed(value if ";" in value else value.replace(",", ";"))
 
 
 def _listed(value: str) -> list[str]:
