@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -272,14 +273,20 @@ async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock)
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    # A terminal would break what is wider than itself; a pipe gets all of it.
+    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print("\n".join(table(rows, most)))
+
+
+def table(rows: Sequence[dict[str, Any]], most: int | None) -> list[str]:
+    """The rows as lines under a head, each cut to `most` characters where that is a limit."""
     if not rows:
-        print("Nothing yet.")
-        return
+        return ["Nothing yet."]
     shown = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
     widths = {name: max(len(name), *(len(_cell(row[name])) for row in rows)) for name in shown}
-    print("  ".join(name.ljust(widths[name]) for name in shown))
-    for row in rows:
-        print("  ".join(_cell(row[name]).ljust(widths[name]) for name in shown).rstrip())
+    cells = [shown, *([_cell(row[name]) for name in shown] for row in rows)]
+    lines = ["  ".join(map(str.ljust, line, widths.values())).rstrip() for line in cells]
+    return [line if most is None or len(line) <= most else f"{line[: most - 1]}…" for line in lines]
 
 
 def _cell(value: Any) -> str:

@@ -137,8 +137,8 @@ class CommandDesk:
             return help_answers.verb_help(self._command, self._usages[about])
         found = self._runs.engine.workflows.get(about)
         if found is None:
-            known = [*self._usages, *self._runs.engine.workflows.names()]
-            return answers.unknown_verb(about, nearest(about, known), self._command, self._usages)
+            near = nearest(about, [*self._usages, *self._runs.engine.workflows.names()])
+            return answers.unknown_verb(about, f"help {near}" if near else None, self._command, self._usages)
         return help_answers.workflow_help(self._command, found.name, found.purpose, found.usage, found.examples)
 
     async def _act(self, delivery: Delivery, asked: Command) -> Effect:

@@ -10,13 +10,12 @@ from typing import Any, cast
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from markdown_it import MarkdownIt
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
-from yarl import URL
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from actions.catalogue.post_publish import Post, Retraction
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -34,15 +33,7 @@ class GhostOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text.rstrip("/")
+    url: PrivateUrl
 
 
 class _Tag(BaseModel):
@@ -80,7 +71,7 @@ class GhostConnector:
         window: timedelta,
         clock: Clock,
     ) -> None:
-        self._session, self._url, self._clock = session, options.url, clock
+        self._session, self._url, self._clock = session, options.url.rstrip("/"), clock
         self._key_id, self._key = _halves(key)
         self.account = account
         self.window = window

@@ -10,13 +10,13 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from aiohttp.helpers import encode_basic_auth
 from markdown_it import MarkdownIt
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from yarl import URL
 
 from actions.catalogue.post_publish import Post, Retraction
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -30,16 +30,8 @@ class WordPressOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     user: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text.rstrip("/")
 
 
 class _Rendered(BaseModel):
@@ -67,8 +59,8 @@ class WordPressConnector:
         self, session: ClientSession, options: WordPressOptions, password: SecretStr, *, account: str, window: timedelta
     ) -> None:
         shown = {"Authorization": encode_basic_auth(options.user, password.get_secret_value())}
-        self._wire = Wire("WordPress", session, options.url, headers=shown, explain=_explained)
-        self._session, self._url, self._shown = session, options.url, shown
+        self._session, self._url, self._shown = session, options.url.rstrip("/"), shown
+        self._wire = Wire("WordPress", session, self._url, headers=shown, explain=_explained)
         self.account = account
         self.window = window
 

@@ -30,7 +30,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-DESK = {"viewport": {"width": 1200, "height": 800}}
+DESK = {"viewport": {"width": 1200, "height": 880}}
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
 
 

@@ -24,7 +24,7 @@ def unknown_verb(said: str, nearest: str | None, command: str, verbs: Iterable[s
 
 def incomplete(usage: str, command: str) -> str:
     """Says how a verb is said in full."""
-    return f"Something is missing. Say it like this: `{command} {limits.escape(usage)}`. Nothing was started."
+    return f"Something is missing. Say it like this: `{command} {limits.escape(usage)}`. Nothing was done."
 
 
 def unknown_workflow(said: str, nearest: str | None, names: Sequence[str]) -> str:

@@ -190,9 +190,10 @@ def _who_and_when(view: ApprovalView) -> list[str]:
         f"Who may decide: {_name(view.who)}{also}{few}",
         # Only in a solo team is whoever asked among those who may answer.
         *(["Solo: whoever asks may approve here"] if view.requester in view.eligible else []),
-        _votes(view),
+        # Where one answer decides, an open card has none.
+        *([_votes(view)] if view.quorum > 1 else []),
         f"Expires {limits.instant(view.expires_at)}",
-        f"If you reject it, this is not done, and {limits.person(view.requester)} reads why",
+        f"If rejected: not done, {limits.person(view.requester)} reads why",
     ]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from os.path import commonprefix
 
 from actions.action import Effect
 from actions.approval import ApprovalState, ApprovalView
@@ -83,8 +83,7 @@ def _heading(batch: BatchView) -> str:
 
 def _alike(batch: BatchView) -> str:
     """What all of them are, in the words that their summaries begin with; the action's name where these differ."""
-    words = [each.view.summary.split() for each in batch.items]
-    shared = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
+    shared = commonprefix([each.view.summary.split() for each in batch.items])
     return f"“{' '.join(shared)} …”" if shared else batch.items[0].view.action
 
 

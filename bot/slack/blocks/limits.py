@@ -147,8 +147,8 @@ def _timed(text: str) -> list[Block]:
     for found in INSTANT.finditer(text):
         at = instant_of(found[0])
         if at is not None:
-            shown = {"timestamp": int(at.timestamp()), "format": _DATED, "fallback": found[0]}
-            pieces += [*_some(text[end : found.start()]), {"type": "date", **shown}]
+            date: Block = {"type": "date", "timestamp": int(at.timestamp()), "format": _DATED, "fallback": found[0]}
+            pieces += [*_some(text[end : found.start()]), date]
             end = found.end()
     return [*pieces, *_some(text[end:])] or _pieces("")
 

@@ -16,8 +16,8 @@ _MOST_STEPS = 20
 #: How much of all payloads together stands on the card, as Slack counts, and of one of them.
 _MOST_PAYLOADS, _MOST_PAYLOAD = 9_000, 1_500
 _MOST_NOTE = 200
-#: How much of an outcome stands on the card; the conversation has all of it.
-_MOST_LINES, _MOST_LINE = 8, 300
+#: How much of an outcome stands on the card, and of each line where it has several; the conversation has all of it.
+_MOST_OUTCOME, _MOST_LINES, _MOST_LINE = 1_000, 8, 300
 _STATE: Mapping[RunState, str] = {
     RunState.READY: "🔵 working",
     RunState.WAITING: "⏸️ waiting",
@@ -167,11 +167,11 @@ def _outcome(run: Run) -> list[str]:
     lines = [line for line in run.outcome.split("\n") if line.strip()]
     # A report that begins by saying what it is about need not say it under the plan again.
     told = lines[1:] if len(lines) > 1 and lines[0].rstrip(".") == run.plan_summary else lines
-    shown = [limits.sentence(line, _MOST_LINE) for line in told[:_MOST_LINES]]
-    left = len(told) - len(shown)
-    more = [f"… and {counted(left, 'more line')} in the thread"] if left else []
-    first = f"*Outcome*: {shown[0]}" if len(told) == 1 else "*Outcome*"
-    return [first, *(shown if len(told) > 1 else []), *more]
+    if len(told) == 1:
+        return [f"*Outcome*: {limits.sentence(told[0], _MOST_OUTCOME)}"]
+    left = len(told) - _MOST_LINES
+    more = [f"… and {counted(left, 'more line')} in the thread"] if left > 0 else []
+    return ["*Outcome*", *(limits.sentence(line, _MOST_LINE) for line in told[:_MOST_LINES]), *more]
 
 
 def _figures(run: Run) -> list[str]:
@@ -257,5 +257,5 @@ def _text(run: Run) -> str:
     if run.state is RunState.WAITING:
         parts += [f"Waiting for: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:3]]
     if run.outcome:
-        parts.append("Outcome: " + limits.sentence(" ".join(run.outcome.split("\n")), 1000))
+        parts.append("Outcome: " + limits.sentence(" ".join(run.outcome.split("\n")), _MOST_OUTCOME))
     return " ".join(parts)

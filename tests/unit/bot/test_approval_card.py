@@ -77,7 +77,6 @@ def test_the_card_says_everything_a_decision_needs() -> None:
         "an approver of tier 2 or higher",
         "<@U0CLEO>",
         "<@U0RITA>",
-        "0 of 1 approved",
         "<!date^",
         DIGEST[:16],
         "cannot be taken back",
@@ -117,7 +116,7 @@ def test_what_is_in_doubt_is_told_in_whole_sentences() -> None:
 
 
 def test_what_a_rejection_does_is_said_before_anybody_presses_it() -> None:
-    assert "If you reject it, this is not done, and <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
+    assert "If rejected: not done, <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
     assert "neither is what depends on it" in str(approval_modals.reject_view("metadata"))
 
 
@@ -229,6 +228,11 @@ def test_a_rejection_shows_who_and_why() -> None:
     text = shown(card.approval_card(view))
     assert "<@U0CLEO>" in text
     assert "Ask the customer first" in text
+
+
+def test_of_one_answer_that_decides_there_is_nothing_to_count() -> None:
+    assert "of 1 approved" not in shown(card.approval_card(approval_view()))
+    assert "0 of 2 approved" in shown(card.approval_card(approval_view(quorum=2)))
 
 
 def test_votes_that_count_are_named_until_the_quorum_is_there() -> None:
