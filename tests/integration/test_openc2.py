@@ -46,14 +46,15 @@ class Consumer:
             self.contained[asked["target"]["device"]["device_id"]] = asked["command_id"]
         else:
             self.contained = {k: v for k, v in self.contained.items() if v != asked["target"]["command"]}
-        return self.say(200, "done", **{"x-countersign:until": "2026-11-27T13:00:00Z"})
+        return self.say(200, "done", **{"x-countersign": {"until": "2026-11-27T13:00:00Z"}})
 
     def query(self, target):
         if "features" in target:
             return self.say(200, "", versions=["1.0"])
         if not self.tells:
             return self.say(501, "not implemented")
-        return self.say(200, "", **{"x-countersign:known": target["x-countersign:command"] in self.commands})
+        known = target["x-countersign:command"] in self.commands
+        return self.say(200, "", **{"x-countersign": {"known": known}})
 
     def say(self, status, text, *, http=200, **results):
         response = {"status": status, "status_text": text, "results": results}
