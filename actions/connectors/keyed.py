@@ -28,12 +28,11 @@ class Form:
     body: Callable[[Any], Mapping[str, Any]] = BaseModel.model_dump
 
 
-class KeyedConnector:
-    """Does what its forms say at `base_url`; whoever made the session closes it."""
+class Keyed:
+    """A system at `base_url` that takes our key with each change; whoever made the session closes it."""
 
     name = ""
     title = ""
-    forms: ClassVar[Mapping[str, Form]] = {}
 
     def __init__(
         self,
@@ -52,6 +51,12 @@ class KeyedConnector:
         self.settles = settles
         self.key_retention = key_retention
         self.window = window
+
+
+class KeyedConnector(Keyed):
+    """Does what its forms say."""
+
+    forms: ClassVar[Mapping[str, Form]] = {}
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The record as the system wants it, purely; raises Rejected for any action that is not one of its forms."""

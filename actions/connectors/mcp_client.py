@@ -15,8 +15,8 @@ from yarl import URL
 from actions.action import AnyAction, ArgumentsInvalid
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
 from actions.connectors.mcp_tools import MOST_TEXT, Offered, actions_of
+from actions.connectors.private import LOOPBACK
 from actions.connectors.wire import compact
 from actions.intent import Record
 from actions.rate import Rate

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from aiohttp import ClientSession
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from yarl import URL
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from actions.catalogue.host_isolate import Isolation, Release
 from actions.connecting import Kind, Opened, Opening
@@ -21,7 +20,7 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -38,20 +37,12 @@ class OpenC2Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     """Its origin; commands go to /.well-known/openc2 there."""
     profile: str = Field("", pattern=r"^[a-z][a-z0-9-]{0,30}$|^$")
     """The profile that commands are for (`er`), where the endpoint serves several or insists on one."""
     tells: bool = False
     """True where it answers a query for a command by its id: what it never had may then be sent again."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text
 
 
 class _Told(BaseModel):

@@ -14,6 +14,7 @@ from actions.connector import EffectClass, Inconclusive, OutcomeUnknown, Rejecte
 from actions.connectors.openc2 import OpenC2Connector, OpenC2Options
 from actions.intent import Record
 from core.clock import SettableClock
+from tests.support.answering import serving
 from tests.support.outside_servers import free_port
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -31,6 +32,7 @@ class Consumer:
         self.tells = True
 
     async def handle(self, request: web.Request) -> web.Response:
+        assert (request.method, request.path) == ("POST", "/.well-known/openc2")
         body = await request.read()
         if request.headers.get("Authorization") != "Bearer canary-token":
             return self.say(401, "who are you", http=401)
@@ -65,16 +67,8 @@ class Consumer:
 @asynccontextmanager
 async def consuming():
     consumer = Consumer()
-    app = web.Application()
-    app.router.add_post("/.well-known/openc2", consumer.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as session:
-        try:
-            yield consumer, session, f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
+    async with serving(consumer.handle) as url, aiohttp.ClientSession() as session:
+        yield consumer, session, url
 
 
 def hosts(session, url, *, token="canary-token", tells=True) -> OpenC2Connector:
