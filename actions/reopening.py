@@ -1,6 +1,6 @@
 """Asking again: an expired approval is put to people once more, and a card goes where it can be seen."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from actions.intent import FOLLOWS, IntentState
@@ -12,6 +12,9 @@ from core.outbox import Conversation, refresh_cards, show_card
 
 #: Who may have somebody else's question asked again.
 _REOPENERS = frozenset({"admin", "operator"})
+
+#: Who has asked again, on the cards, where nobody had to.
+OURSELVES = "Countersign"
 
 NOTHING = (
     "There is nothing to ask again: no approval under that id has expired, or its run has ended. "
@@ -40,21 +43,34 @@ class Reopening:
         if not parked and not (pending and place):
             return NOTHING
         if not self._may(person, rows[0]):
-            await _tell(conn, rows[0], "approval.reopen_refused", person, delivery_id, {"refused": "not_entitled"})
+            refused = {"refused": "not_entitled"}
+            await _tell(
+                conn, rows[0], "approval.reopen_refused", audit.person(person), refused, delivery_id=delivery_id
+            )
             return NOT_YOURS
-        for row in parked:
-            await _release(conn, row, person)
-        if parked:
-            await self._wake(RunId(parked[0]["run_id"]), conn)
-        for row in parked:
-            await refresh_cards(conn, "approval", row["approval_id"])
+        await self._release(conn, parked, person)
         for row in pending if place else ():
             await show_card(conn, "approval", row["approval_id"], place or _NOWHERE)
         for row in parked or pending:
             event = "approval.reopened" if row["parked"] else "approval.shown"
             detail = {"channel": None if place is None else place.channel}
-            await _tell(conn, row, event, person, delivery_id, detail)
+            await _tell(conn, row, event, audit.person(person), detail, delivery_id=delivery_id)
         return _told(parked, pending, place)
+
+    async def ask_again(self, conn: Connection, approval_id: str) -> None:
+        """Ask again by itself, without anybody's word: what this approval was about may not stay as it is unasked."""
+        parked = [row for row in await _lock(conn, approval_id) if row["parked"]]
+        await self._release(conn, parked, OURSELVES)
+        for row in parked:
+            await _tell(conn, row, "approval.reopened", audit.CODE, {"channel": None})
+
+    async def _release(self, conn: Connection, parked: list[Row], by: str) -> None:
+        for row in parked:
+            await _asked_by(conn, row, by)
+        if parked:
+            await self._wake(RunId(parked[0]["run_id"]), conn)
+        for row in parked:
+            await refresh_cards(conn, "approval", row["approval_id"])
 
     def _may(self, person: str, row: Row) -> bool:
         member = self._rules().team.member(person)
@@ -71,16 +87,20 @@ def _told(parked: list[Row], pending: list[Row], place: Conversation | None) -> 
     return f"Still open; {shown} goes to <#{place.channel}> as well." if place else ""
 
 
-async def _tell(conn: Connection, row: Row, event: str, person: str, delivery_id: str, detail: dict[str, Any]) -> None:
+async def _tell(
+    conn: Connection,
+    row: Row,
+    event: str,
+    actor: Mapping[str, Any],
+    detail: Mapping[str, Any],
+    *,
+    delivery_id: str | None = None,
+) -> None:
     subject = {name: row[name] for name in ("run_id", "step", "intent_id", "approval_id")}
-    await audit.append(
-        conn,
-        row["workspace"],
-        event,
-        actor=audit.person(person),
-        subject={**subject, "delivery_id": delivery_id},
-        detail={"digest": row["digest"], **detail},
-    )
+    if delivery_id is not None:
+        subject["delivery_id"] = delivery_id
+    told = {"digest": row["digest"], **detail}
+    await audit.append(conn, row["workspace"], event, actor=actor, subject=subject, detail=told)
 
 
 async def _lock(conn: Connection, subject: str) -> list[Row]:
@@ -110,7 +130,7 @@ async def _lock(conn: Connection, subject: str) -> list[Row]:
     return await cursor.fetchall()
 
 
-async def _release(conn: Connection, row: Row, person: str) -> None:
+async def _asked_by(conn: Connection, row: Row, person: str) -> None:
     await conn.execute(
         "update actions.approval set parked_until = null, reopened_by = %s, reopened_at = core.now()"
         " where approval_id = %s",
