@@ -88,18 +88,16 @@ async def test_a_wake_does_not_wait_for_the_next_try(engine_database: Database) 
         await engine.until(run_id, RunState.DONE)
 
 
-@pytest.mark.parametrize("successor", [False, True])
-async def test_the_job_of_a_dead_worker_is_given_on(engine: Engine, successor: bool) -> None:
+async def test_the_job_of_a_dead_worker_is_given_on_where_a_successor_waits(engine: Engine) -> None:
     run_id = await engine.start("plain")
     await engine.execute(_IN_DEAD_HANDS)
-    if successor:
-        await engine.wake(run_id)
-        assert [job["status"] for job in await engine.execute(_JOBS)] == ["doing", "todo"]
+    await engine.wake(run_id)
+    assert [job["status"] for job in await engine.execute(_JOBS)] == ["doing", "todo"]
     async with working(engine):
         await engine.until(run_id, RunState.DONE)
 
 
-async def test_a_death_is_shared_by_all_runs_that_it_may_have_been_the_fault_of(engine: Engine) -> None:
+async def test_the_jobs_of_a_dead_worker_are_given_on_and_its_death_is_shared_by_their_runs(engine: Engine) -> None:
     runs = [await engine.start("gated") for _ in range(4)]
     await engine.execute(_IN_DEAD_HANDS)
     async with working(engine):
