@@ -18,7 +18,7 @@ FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="session")]
 
 #: How many deaths are tried at a time.
-AT_ONCE = 12
+AT_ONCE = 16
 SMALL, ASKED = "10 USD", "60 USD"
 CLASSES = (KEYED, PROBEABLE, OPAQUE)
 

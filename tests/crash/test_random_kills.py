@@ -28,15 +28,14 @@ WHOLE = Storm(
     pauses=16,
     workers=6,
     kills_between=(0.2, 1.0),
-    lulls=0.2,
+    lulls=0.25,
     stands_still=0.1,
-    silent=0.3,
-    think=4.0,
-    approve_after=3.0,
+    silent=0.4,
+    think=5.0,
+    approve_after=4.0,
 )
 SEEDS = (20261122, 20261123, 20261124)
 CONTROLS = ("forgetful ledger", "no window check", "unfenced saver")
-
 
 pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="session")]
 

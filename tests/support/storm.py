@@ -53,9 +53,9 @@ class Storm:
     frozen: tuple[float, float] = (TAKEN_OVER, CUT_OFF)
     """For how many seconds what stands still does so."""
     silent: float = 0.0
-    """The chance that a new worker's heartbeats get lost."""
+    """The chance that a new worker's heartbeats get lost. It has one run at a time, for a second one would end it."""
     think: float = 0.0
-    """Up to so many seconds to make a plan."""
+    """Up to so many seconds to make a plan, every other time."""
     approve_after: float = 0.2
     ends_early: bool = False
     """Ends with the first duplicate: a control has nothing more to show then."""
@@ -139,7 +139,8 @@ class _Crew:
         silent = self._dice.random() < plan.silent
         self.events["silent"] += silent
         chances = {"die": plan.dies, "stop": plan.stands_still}
-        return {**common, "chances": chances, "seed": self._dice.random(), "mute": silent}
+        alone = {"concurrency": 1} if silent else {}
+        return {**common, **alone, "chances": chances, "seed": self._dice.random(), "mute": silent}
 
     def strike(self, number: int) -> None:
         """Send this signal to one of those that move."""

@@ -28,6 +28,7 @@ from core.ids import RunId, new_id
 from core.metrics import Metrics
 from core.money import Money
 from graphs.context import RunContext
+from graphs.dispatch import EngineOptions
 from graphs.plan import Step
 from graphs.runner import Runner
 from graphs.workflow import Workflow
@@ -49,9 +50,9 @@ class _State(TypedDict):
 
 
 async def plan(state: _State, runtime: Runtime[RunContext]) -> _State:
-    """Names each step anew every time, as a model's tool calls are named; may take long, as a model may."""
+    """Names each step anew every time, as a model's tool calls are named; every other time it may take long."""
     wanted: Json = json.loads(runtime.context.run.request.text)
-    await asyncio.sleep(random.uniform(0, wanted["think"]))
+    await asyncio.sleep(max(0, random.uniform(-wanted["think"], wanted["think"])))
     steps = [_step(order_id, amount) for order_id, amount in wanted["refunds"]]
     await runtime.context.preview(steps[0])
     return {"case": {"steps": [step.model_dump(mode="json") for step in steps], "results": []}}
@@ -128,7 +129,10 @@ async def installed(given: Json) -> AsyncGenerator[Installation]:
     actions.attempts.LANDING = timedelta(seconds=given["landing"])
     bot.bootstrap._workflows = lambda *_: [THRICE]  # type: ignore[attr-defined]
     bot.bootstrap.Runner = functools.partial(Runner, stalls_allowed=STALLS_ALLOWED)
-    bot.bootstrap.engine_options = lambda settings: replace(engine_options(settings), sweep=0.5, retry_first=0.2)
+    concurrency = given.get("concurrency", EngineOptions.concurrency)
+    bot.bootstrap.engine_options = lambda settings: replace(
+        engine_options(settings), sweep=0.5, retry_first=0.2, concurrency=concurrency
+    )
     _without(given.get("control", ""))
     lay(Traps(given), await open_receiver(given["port"]))
     async with open_installation(settings, SystemClock(), Metrics()) as installation:
