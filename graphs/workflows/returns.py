@@ -15,6 +15,7 @@ from actions.rulebook import RefundOrder, Refusal, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
+from graphs.reading import as_said
 from graphs.reasoner import Thought, Wanted
 from graphs.return_words import ReturnAsk, Said, evidence_in, read_ask, wished_exchange, wished_items, wished_return
 from graphs.run import StepState
@@ -71,11 +72,17 @@ async def _gather_words(text: str, context: RunContext) -> Facts:
 
 
 async def _understand(text: str, context: RunContext) -> Thought[ReturnAsk]:
-    about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
-    thought = await context.reasoner.extract(text, Wanted(ReturnAsk, about, read_ask))
+    thought = await what_is_asked(text, context)
     if thought.value is None or not thought.value.order_id:
         raise NoPlan("I could not find an order number in that. Write it like #W1001, with the items that come back.")
     return cast(Thought[ReturnAsk], thought)
+
+
+async def what_is_asked(text: str, context: RunContext) -> Thought[ReturnAsk | None]:
+    """What these words ask to have taken back."""
+    about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
+    wanted = Wanted(ReturnAsk, about, read_ask)
+    return await as_said(context.reasoner, text, wanted, names=lambda ask: [ask.order_id or ""])
 
 
 async def _one(context: RunContext, order: Order, customer: Customer, ask: ReturnAsk, said: Said) -> OneReturn:
