@@ -63,6 +63,9 @@ class Change:
     after: str
 
     def __str__(self) -> str:
+        # A text of several lines is no part of a sentence: the card shows which of them changed.
+        if "\n" in self.before + self.after:
+            return f"{self.label}, as its card shows"
         return f"{self.label} {self.before or '(empty)'} → {self.after or '(empty)'}"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from actions import reservations
+from actions.forms import Change
 from actions.intent import FOLLOWS, Intent, IntentKey, IntentState, Origin, Record, TrustLabel
 from actions.withdrawal import cancel_asked, cancel_unsent, supersede_of
 from core.db import Connection, Row, jsonb
@@ -119,7 +120,7 @@ def _stored(row: Row) -> StoredIntent:
         digest=row["digest"],
         receiver_key=row["receiver_key"],
         summary=row["summary"],
-        changed="; ".join(f"{label} {was or '(empty)'} → {now or '(empty)'}" for label, was, now in changes),
+        changed="; ".join(str(Change(*each)) for each in changes),
     )
     origins = {name: Origin(TrustLabel(label), endorsed_by) for name, (label, endorsed_by) in row["origins"].items()}
     return StoredIntent(intent, origins, row["result"], row["outcome"], row["cause"], row["evidence"], row["rehearsal"])

@@ -174,3 +174,8 @@ def test_sentences_stand_under_their_inputs_and_the_rest_under_the_first() -> No
     typed = {"text": "a", "count": "b"}
     errors = edit_form.errors_of({"count": "Write a whole number.", "": "No."}, typed)
     assert errors == {edit_form.block_of("count"): "Write a whole number.", edit_form.block_of("text"): "No."}
+
+
+def test_a_changed_text_of_several_lines_is_named_and_not_strung_into_a_sentence() -> None:
+    assert str(Change("amount", "100.00 USD", "80.00 USD")) == "amount 100.00 USD → 80.00 USD"
+    assert str(Change("text", "Hello,\nyours", "Hi,\nyours")) == "text, as its card shows"

@@ -110,11 +110,7 @@ def _preview(view: ApprovalView) -> list[Block]:
 
 
 def _pairs(changes: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    return [(_label(label), _change(before or "(empty)", after or "(empty)")) for label, before, after in changes]
-
-
-def _change(before: str, after: str) -> str:
-    return f"{before}\n→\n{after}" if "\n" in before + after else f"{before} → {after}"
+    return [(_label(label), limits.change(before, after)) for label, before, after in changes]
 
 
 def _edits(view: ApprovalView) -> list[Block]:

@@ -141,7 +141,7 @@ def _pairs(number: int, view: ApprovalView) -> list[tuple[str, str]]:
     """The summary, and every argument that it does not say itself."""
     values = [value for _, value in view.fields]
     rest = [(label, value) for label, value in view.fields if values.count(value) > 1 or not _says(view.summary, value)]
-    changes = [(f"{label}, changed", f"{was or '(empty)'} → {now or '(empty)'}") for label, was, now in view.changes]
+    changes = [(f"{label}, changed", limits.change(was, now)) for label, was, now in view.changes]
     return [
         (str(number), view.summary),
         *((label[:1].upper() + label[1:], value) for label, value in [*rest, *changes]),

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from difflib import unified_diff
 from typing import Any, cast
 
 from bot.channel import Block, Message
@@ -133,6 +134,14 @@ def _several(value: str) -> str:
             shown.append(visible(line))
         was_empty = is_empty
     return "\n".join(shown)
+
+
+def change(before: str, after: str) -> str:
+    """Before → after; of a text of several lines those that went, and those that came."""
+    if "\n" not in before + after:
+        return f"{before or '(empty)'} → {after or '(empty)'}"
+    lines = list(unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=0))[2:]
+    return "\n".join(f"{'−' if line[0] == '-' else '+'} {line[1:]}" for line in lines if line[0] != "@")
 
 
 def bullets(texts: Iterable[str]) -> list[Block]:

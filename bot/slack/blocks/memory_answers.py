@@ -160,7 +160,12 @@ def _state(found: Receipt) -> str:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{many} {name}" for name, many in sorted(counts.items()) if many) or "nothing"
+    told = [f"{many} {_one_of(name) if many == 1 else name}" for name, many in sorted(counts.items()) if many]
+    return ", ".join(told) or "nothing"
+
+
+def _one_of(several: str) -> str:
+    return f"{several[:-3]}y" if several.endswith("ies") else several.removesuffix("s")
 
 
 def held(found: Sequence[Held]) -> str:
@@ -168,7 +173,7 @@ def held(found: Sequence[Held]) -> str:
     if not found:
         return "Nothing is held back here."
     lines = [
-        f"• `{item.item_id}` from {limits.brief(item.author, 60)}: {limits.escape(item.reason)} — “"
+        f"• `{item.item_id}` from {limits.person(item.author)}: {limits.escape(item.reason)} — “"
         f"{limits.brief(item.text, _BRIEF)}”"
         for item in found[:_MOST]
     ]

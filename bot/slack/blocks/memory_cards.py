@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
+from core.trust import TrustLabel
 from memory.disputes import DisputeView
 from memory.holding import Held
 from memory.playbook import Rule, ToneNote
@@ -40,9 +41,9 @@ def dispute_card(view: DisputeView) -> Message:
     blocks = [
         limits.header("Which of the two holds?"),
         limits.section(
-            f"*{limits.brief(view.subject, 300)}* ({limits.escape(view.relation)})\n"
+            f"*{limits.brief(view.subject, 300)}*{_relation(view.relation)}\n"
             f"Known: {limits.brief(view.known, 300)}, says {limits.person(view.known_by)}\n"
-            f"Claimed: {claim}, says {limits.brief(view.claimed_by, 100)} ({view.trust.value})"
+            f"Claimed: {claim}, says {_from(view.claimed_by, view.trust)}"
         ),
         limits.section(f"> {limits.brief(view.words, _MOST_WORDS)}"),
     ]
@@ -54,11 +55,20 @@ def dispute_card(view: DisputeView) -> Message:
     return Message(f"Which of the two holds about {limits.brief(view.subject, 300)}?", blocks)
 
 
+def _relation(relation: str) -> str:
+    return "" if relation == "is" else f" ({limits.escape(relation)})"
+
+
+def _from(author: str, trust: TrustLabel) -> str:
+    outside = ", from outside" if trust is TrustLabel.EXTERNAL else ""
+    return f"{limits.person(author)}{outside}"
+
+
 def held_card(held: Held) -> Message:
     """A message that reads like an order to a machine."""
     blocks = [
         limits.header("Held back from memory"),
-        limits.section(f"From {limits.brief(held.author, 100)} ({held.trust.value}): {limits.escape(held.reason)}."),
+        limits.section(f"From {_from(held.author, held.trust)}: {limits.escape(held.reason)}."),
         limits.section(f"> {limits.brief(held.text, _MOST_WORDS)}"),
     ]
     if held.state == "waiting":

@@ -120,9 +120,10 @@ def test_what_a_rejection_does_is_said_before_anybody_presses_it() -> None:
     assert "neither is what depends on it" in str(approval_modals.reject_view("metadata"))
 
 
-def test_a_change_of_several_lines_is_read_as_the_text_before_and_the_text_after() -> None:
-    view = approval_view(changes=[("text", "Hello,\nyours", "Hi,\nyours")], edited_by="U0BEN")
-    assert "Hello,\nyours\n→\nHi,\nyours" in shown(card.approval_card(view))
+def test_of_a_text_of_several_lines_the_changed_ones_are_shown_as_they_were_and_as_they_are() -> None:
+    view = approval_view(changes=[("text", "Hello,\n\nit comes.\nYours", "Hi,\n\nit comes.\nYours")], edited_by="U0BEN")
+    assert "Text:− Hello,\n+ Hi," in shown(card.approval_card(view))
+    assert "it comes." not in shown(card.approval_card(view))
 
 
 def test_only_what_cannot_be_taken_back_is_asked_twice() -> None:

@@ -104,3 +104,19 @@ def test_a_text_too_long_to_be_updated_is_found() -> None:
     assert limits.violations(Message("x" * 4000)) == []
     assert limits.violations(Message("x" * 4001)) == ["the text has 4001 characters, more than 4000"]
     assert limits.violations(Message("")) == ["the text is empty"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("", "Hi", "(empty) → Hi"),
+        ("389.00 USD", "300.00 USD", "389.00 USD → 300.00 USD"),
+        ("one\ntwo\nthree", "one\n-- 2\nthree\nfour", "− two\n+ -- 2\n+ four"),
+        ("one", "one\ntwo", "+ two"),
+        ("same\n", "same\n", ""),
+    ],
+)
+def test_a_change_shows_what_differs_and_of_a_text_of_several_lines_nothing_else(
+    before: str, after: str, shown: str
+) -> None:
+    assert limits.change(before, after) == shown

@@ -80,3 +80,10 @@ def test_words_raise_the_severity_at_most_and_are_never_evidence() -> None:
 def test_an_isolation_lasts_a_day_at_most() -> None:
     with pytest.raises(ValueError, match="24 hours at most"):
         ContainmentRules.model_validate({"because": "So.", "isolate-for": "2d", "confidence": 70})
+
+
+def test_a_headline_names_the_target_and_no_number_of_the_sensor() -> None:
+    case = CASE.model_copy(
+        update={"by": By.SIGNATURE, "subject": "1:9004017@10.20.0.10", "sources": {"a": 1, "b": 1}, "alerts": 1}
+    )
+    assert headline(case) == "2 addresses do the same to 10.20.0.10: 1 alert"
