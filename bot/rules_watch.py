@@ -8,11 +8,10 @@ from pathlib import Path
 
 from actions.approval import Click
 from actions.policy import Rules
-from actions.policy_file import check_rules
-from actions.rule_file import PolicyInvalid, read_text, text_of
-from actions.rulebook import Rulebook
+from actions.policy_file import FILES, Texts, check_rules
+from actions.rule_file import PolicyInvalid
 from actions.rules_keeper import Offer, RulesKeeper
-from actions.rules_store import Change, Texts
+from actions.rules_store import Change
 from bot.delivery import Delivery
 from bot.desks import Directory
 from bot.intake import Effect
@@ -32,8 +31,7 @@ LOOK_SECONDS = 1.0
 
 def read_offer(company: Path, actions: Sequence[str]) -> Offer:
     """The rules in the files of this folder; raises PolicyInvalid naming file, line and reason."""
-    texts = Texts(*(text_of(company / name) for name in ("policy.yml", "team.yml", "rulebook.yml")))
-    return offer_of(texts, actions)
+    return offer_of(Texts.of(company), actions)
 
 
 def offer_of(texts: Texts, actions: Sequence[str] | None) -> Offer:
@@ -41,8 +39,7 @@ def offer_of(texts: Texts, actions: Sequence[str] | None) -> Offer:
 
     Without `actions`, rules may speak of actions that are gone by now.
     """
-    rulebook = read_text("rulebook.yml", texts.rulebook, Rulebook).content
-    return Offer(check_rules(texts.policy, texts.team, rulebook, actions=actions), texts)
+    return Offer(check_rules(texts, actions=actions), texts)
 
 
 async def tell_of_looser_rules(conn: Connection, change: Change, rules: Rules) -> None:
@@ -52,13 +49,9 @@ async def tell_of_looser_rules(conn: Connection, change: Change, rules: Rules) -
         await show_card(conn, "rules", change.change_id, Conversation(change.workspace, channel))
         return
     card = rules_card(change)
-    for admin in _admins(rules):
+    for admin in rules.team.admins:
         place = Conversation(change.workspace, admin)
         await owe_ephemeral(conn, place, person=admin, text=card.text, blocks=card.blocks)
-
-
-def _admins(rules: Rules) -> list[str]:
-    return [user for user, member in rules.team.people.items() if "admin" in member.roles]
 
 
 class RulesWatch:
@@ -78,7 +71,7 @@ class RulesWatch:
 
     def _fingerprint(self) -> str:
         parts: list[bytes] = []
-        for name in ("policy.yml", "team.yml", "rulebook.yml"):
+        for name in FILES:
             try:
                 parts.append((self._company / name).read_bytes())
             except OSError as error:
@@ -134,7 +127,7 @@ class RulesWatch:
                 key = f"rules.{hashlib.sha256(f'{fingerprint}{why}'.encode()).hexdigest()[:32]}"
                 await owe_post(conn, Conversation(workspace, channel), text=text, receiver_key=key)
             else:
-                for admin in _admins(rules):
+                for admin in rules.team.admins:
                     await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)
             await audit.append(
                 conn,

@@ -58,8 +58,10 @@ __all__ = [
     "connect",
     "is_fenced",
     "is_outage",
+    "is_untouched",
     "jsonb",
     "open_database",
+    "raise_if_cancelled",
     "settle",
     "sql",
     "where",
@@ -82,6 +84,22 @@ def is_fenced(error: BaseException) -> bool:
 def is_outage(error: BaseException) -> bool:
     """True when `error` says that the database could not be reached, rather than that a statement was wrong."""
     return isinstance(error, psycopg.OperationalError | PoolTimeout | psycopg.InterfaceError)
+
+
+def is_untouched(error: BaseException) -> bool:
+    """True when `error` says that a table or function is not there: nothing was ever started on this database."""
+    return isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedFunction)
+
+
+def raise_if_cancelled() -> None:
+    """Raise the cancellation that a query may have lost: what loops for good over queries asks after each.
+
+    Before Python 3.12 a cancellation that meets the end of an `asyncio.wait_for`, as the pool uses, is swallowed
+    (https://github.com/python/cpython/issues/86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def with_search_path(url: str) -> str:
@@ -125,6 +143,7 @@ class Database:
                         ring()
             except psycopg.Error as error:
                 log.warning("lost the bell's connection, trying again: %s", error)
+            raise_if_cancelled()
             await asyncio.sleep(1)
 
 

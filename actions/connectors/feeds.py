@@ -12,7 +12,7 @@ from aiohttp.helpers import encode_basic_auth
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from actions.connecting import Kind, Opened, Opening
-from actions.connectors.kev import Vulnerabilities
+from actions.connectors.kev import KevCatalogue
 from actions.connectors.private import PrivateUrl
 from actions.connectors.stix import as_compared, sightings_in
 from actions.connectors.wire import own_session
@@ -166,12 +166,12 @@ class Feeds:
                 found: Any = json.loads(await asyncio.to_thread(path.read_bytes))
             else:
                 found = await self._json("the catalogue", url or "", {}, {"Accept": "application/json"})
-            catalogue = Vulnerabilities.model_validate(found)
+            catalogue = KevCatalogue.model_validate(found)
         except (OSError, ValueError, ValidationError, RecursionError) as error:
             raise IntelligenceUnavailable(
                 "The catalogue of exploited vulnerabilities cannot be read. Check kev_url or kev_file."
             ) from error
-        return {each.cve.upper(): each.exploited for each in catalogue.vulnerabilities}
+        return {each.cve.upper(): each.exploited() for each in catalogue.vulnerabilities}
 
     async def _json(self, name: str, url: str, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
         within = ClientTimeout(total=60)

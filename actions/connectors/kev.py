@@ -1,4 +1,4 @@
-"""The catalogue of vulnerabilities known to be exploited, in the form in which CISA publishes it."""
+"""A catalogue of vulnerabilities that are known to be exploited, in the form in which CISA publishes one."""
 
 from datetime import date
 
@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from actions.intelligence import Exploited
 
 
-class Vulnerability(BaseModel):
-    """One entry as it is published."""
+class Entry(BaseModel):
+    """One vulnerability of the catalogue."""
 
     cve: str = Field(alias="cveID")
     name: str = Field(alias="vulnerabilityName")
@@ -17,9 +17,8 @@ class Vulnerability(BaseModel):
     added_on: date = Field(alias="dateAdded")
     ransom: str = Field("Unknown", alias="knownRansomwareCampaignUse")
 
-    @property
     def exploited(self) -> Exploited:
-        """This entry as the team knows it."""
+        """The same as a trusted record."""
         return Exploited(
             cve=self.cve,
             name=self.name,
@@ -30,7 +29,7 @@ class Vulnerability(BaseModel):
         )
 
 
-class Vulnerabilities(BaseModel):
-    """The whole catalogue."""
+class KevCatalogue(BaseModel):
+    """All of them."""
 
-    vulnerabilities: list[Vulnerability]
+    vulnerabilities: list[Entry]

@@ -28,11 +28,11 @@ class Form:
     body: Callable[[Any], Mapping[str, Any]] = BaseModel.model_dump
 
 
-class Keyed:
-    """A system at `base_url` that takes our key with each change; whoever made the session closes it."""
+class WiredConnector:
+    """A connector to the system at `base_url`, with what that system promises; whoever made the session closes it."""
 
-    name = ""
     title = ""
+    """What people call the system."""
 
     def __init__(
         self,
@@ -53,9 +53,10 @@ class Keyed:
         self.window = window
 
 
-class KeyedConnector(Keyed):
+class KeyedConnector(WiredConnector):
     """Does what its forms say."""
 
+    name = ""
     forms: ClassVar[Mapping[str, Form]] = {}
 
     def request(self, record: Record, receiver_key: str) -> Outbound:

@@ -131,7 +131,7 @@ class OpenC2Connector:
             return False
 
     def _command(self, request: Mapping[str, Any], command_id: str) -> Outbound:
-        whom = {"actuator": {self._profile: {}}} if self._profile else {}
+        whom: dict[str, Any] = {"actuator": {self._profile: {}}} if self._profile else {}
         envelope = {
             "headers": {"request_id": command_id},
             "body": {"openc2": {"request": {**request, **whom, "command_id": command_id}}},

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actions.catalogue.payment_refund import Refund
 from actions.connector import Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
-from actions.connectors.keyed import Keyed
+from actions.connectors.keyed import WiredConnector
 from actions.connectors.wire import NoAnswer, NotThere, compact
 from actions.intent import Record
 
@@ -34,7 +34,7 @@ class _Found(BaseModel):
     complete: bool
 
 
-class PaymentsConnector(Keyed):
+class PaymentsConnector(WiredConnector):
     """Refunds through the payment provider."""
 
     name = "payments"

@@ -1,4 +1,4 @@
-"""Addresses that nobody on the way can read along: over TLS, or on this machine."""
+"""Where a secret may travel: over TLS, or from one program to another on this machine."""
 
 from typing import Annotated
 
@@ -17,3 +17,4 @@ def _private(text: str) -> str:
 
 
 PrivateUrl = Annotated[str, AfterValidator(_private)]
+"""An https address, or an http one of this machine, without a name or password in it."""

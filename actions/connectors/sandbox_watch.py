@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from actions.assets import ASSETS, AssetsUnavailable, Host
 from actions.catalogue.host_isolate import Isolated, Isolation, Release, Released
-from actions.connectors.kev import Vulnerabilities
+from actions.connectors.kev import KevCatalogue
 from actions.connectors.keyed import Form, KeyedConnector
 from actions.connectors.shop_prices import ShopProducts
 from actions.connectors.wire import NoAnswer, NotThere, Wire
@@ -123,7 +123,7 @@ class _Indicators(BaseModel):
 
 
 class _Vulnerabilities(BaseModel):
-    feed: Vulnerabilities
+    feed: KevCatalogue
 
 
 class SandboxFeeds:
@@ -140,7 +140,7 @@ class SandboxFeeds:
     async def exploited(self, cve: str) -> Exploited | None:
         """The catalogue's entry for this CVE, or None; raises IntelligenceUnavailable."""
         found = _understood(_Vulnerabilities, await self._feed("kev"), IntelligenceUnavailable, "The catalogue")
-        return next((each.exploited for each in found.feed.vulnerabilities if each.cve == cve), None)
+        return next((each.exploited() for each in found.feed.vulnerabilities if each.cve == cve), None)
 
     async def _feed(self, name: str) -> Mapping[str, Any]:
         try:

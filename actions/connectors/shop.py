@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from actions.catalogue.order_exchange import Exchange
 from actions.catalogue.order_update import OrderReturn, ReturnMade
 from actions.connector import Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
-from actions.connectors.keyed import Keyed
+from actions.connectors.keyed import WiredConnector
 from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
 from actions.intent import Record
 from actions.records import Customer, Order, Product, RecordsUnavailable, ReturnRequest
@@ -104,8 +104,8 @@ class ShopRecords:
         return entry
 
 
-class ShopConnector(Keyed):
-    """Records returns and takes them back, in the shop."""
+class ShopConnector(WiredConnector):
+    """Records returns and exchanges in the shop, and takes them back."""
 
     name = "shop"
     title = "The shop"

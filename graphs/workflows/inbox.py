@@ -10,7 +10,7 @@ from actions.catalogue.mailbox_file import Filing
 from actions.intent import TrustLabel
 from actions.mailbox import MAILBOX, Mail, Mailbox
 from actions.records import Customer, Order
-from core.text import quoted
+from core.text import counted, quoted
 from graphs.context import RunContext
 from graphs.handing_over import Began, Errand
 from graphs.lessons import taught
@@ -38,8 +38,8 @@ Kind regards
 Customer support"""
 _WHICH_ORDER = """Hello,
 
-thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us the
-number of your order (it looks like #W1001) and $what.
+thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us \
+the number of your order (it looks like #W1001) and $what.
 
 Kind regards
 Customer support"""
@@ -86,10 +86,10 @@ async def _sweep(context: RunContext, mailbox: Mailbox) -> str:
             begun.append(mail)
     lines = [f"• {_brief(mail)}" for mail in begun]
     verb = "would be begun" if context.run.request.dry else "begun, each in a thread of its own"
-    lead = f"{len(begun)} new mails {verb}" if begun else "No new mail"
+    lead = f"{counted(len(begun), 'new mail')} {verb}" if begun else "No new mail"
     left = len(mails) - held - len(begun)
-    more = [f"{held} lie in the inbox that were begun before."] if held else []
-    more += [f"{left} more wait for the next sweep."] if left else []
+    more = [f"Begun before and still in the inbox: {held}."] if held else []
+    more += [f"Left for the next sweep: {left}."] if left else []
     return "\n".join([f"{lead}.", *lines, *more])
 
 

@@ -14,8 +14,9 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 from tests.support.asking import Orders
 from tests.support.chromium import ChromiumMissing, find_chromium
 from tests.support.company import BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long a busy machine may take for one change to show, in milliseconds.
 PATIENCE = 60_000
@@ -29,18 +30,18 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-DESK = {"viewport": {"width": 1200, "height": 800}}
+DESK = {"viewport": {"width": 1200, "height": 880}}
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company; each test returns another order."""
-    async with open_company(tmp_path_factory.mktemp("company") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("company") / "var", nursery) as started:
         yield started
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     """A Chromium; without one this is skipped aloud, and under CI it fails."""
     try:
@@ -234,7 +235,7 @@ async def test_an_approver_reads_a_batch_and_approves_all_of_it_on_a_phone(brows
         await picture(page, "batch.png")
         await card.get_by_role("button", name="Approve all 3").tap()
         sure = page.get_by_role("dialog")
-        await expect(sure).to_contain_text("3 × payment.refund")
+        await expect(sure).to_contain_text("3 × “Refund …”")
         await picture(page, "batch-sure.png")
         await sure.get_by_role("button", name="Approve").tap()
         ended = page.locator("#timeline article").filter(has_text="Decided: 3")

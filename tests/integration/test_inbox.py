@@ -86,7 +86,7 @@ async def test_a_week_of_mail_is_begun_once_each_and_every_mail_ends_filed_answe
     }
     again = await _swept(office)
     assert again.outcome.startswith("No new mail.")
-    assert "lie in the inbox that were begun before" in again.outcome
+    assert "Begun before and still in the inbox:" in again.outcome
 
 
 async def test_what_is_told_of_an_order_goes_to_the_address_on_it_alone(office):
