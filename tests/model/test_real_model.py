@@ -51,9 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def settings(url: str | None) -> dict[str, Any]:
-    if url is None:
-        return {}
+def settings(url: str) -> dict[str, Any]:
     small = {
         "model": "gemma-3-270m",
         "base_url": f"{url}/v1",
@@ -99,8 +97,9 @@ def _was_recorded_truly(runs: list[Run], calls: list[dict[str, Any]]) -> None:
         assert 0 <= row["micro"] - price < 1
     # The last of a run's calls of the deciding skill, in the order of the calls.
     last = {row["run_id"]: row["outcome"] for row in calls if row["skill"] == SKILLS.get(row["workflow"])}
+    asked = {row["run_id"] for row in calls}
     for run in runs:
-        assert (run.run_id in {row["run_id"] for row in calls}) == (run.workflow in SKILLS)
+        assert (run.run_id in asked) == (run.workflow in SKILLS)
         # Rules also read where a model's answer names what the words do not have.
         assert last.get(run.run_id) == "ok" or not run.reasoned_by.startswith("model"), run.reasoned_by
 
