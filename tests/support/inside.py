@@ -5,16 +5,18 @@ import atexit
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from actions.approval import Answer, Click, Standing
+from actions.questions import Reply
 from bot.bootstrap import Installation, open_installation
 from bot.company import settle_sample_company
 from bot.local.sandbox.server import SandboxOptions, open_sandbox
@@ -22,6 +24,7 @@ from bot.sample.mail import seed_mail
 from bot.sample.shop import seed_sample
 from bot.sample.watched import seed_watched
 from bot.settings import Settings
+from bot.talk import Replies
 from core.clock import SystemClock
 from core.ids import RunId, new_id, new_run_id
 from core.metrics import Metrics
@@ -39,6 +42,7 @@ class Inside:
 
     installation: Installation
     sandbox: str
+    threads: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def start(
         self, workflow: str, text: str, *, requester: str = RITA, dry: bool = False, wake: bool = False
@@ -57,7 +61,7 @@ class Inside:
             dry=dry,
         )
         async with self.installation.database.transaction() as conn:
-            where = Conversation(TEAM, RETURNS, "17.1")
+            where = Conversation(TEAM, RETURNS, f"17.{next(self.threads)}")
             await store.create(conn, request, conversation=where, workflow_version=found.version, run_id=run_id)
             if wake:
                 await self.installation.dispatcher.wake(run_id, conn)
@@ -88,6 +92,15 @@ class Inside:
     async def ask(self, workflow: str, text: str, **more: Any) -> Run:
         """Start a run and take it as far as it goes."""
         return await self.go(await self.start(workflow, text, **more))
+
+    async def say(self, run: Run, text: str) -> bool:
+        """Say something in the run's conversation; False where nobody listens there."""
+        replies = Replies(self.installation.questions, self.installation.talk, lambda: self.installation.rules().team)
+        reply = Reply(run.conversation, run.request.requester, text, new_id("event"))
+        if not await replies.awaits(reply):
+            return False
+        async with self.installation.database.transaction() as conn:
+            return await replies.answer_in(conn, reply)
 
     async def run(self, run_id: RunId) -> Run:
         """The run as it is stored."""
