@@ -20,7 +20,7 @@ from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
 
 from core.clock import Clock
-from core.db import Connection, Database, DatabaseError, connect, is_fenced, is_outage, with_search_path
+from core.db import Connection, Database, DatabaseError, connect, is_fenced, is_outage, with_settings
 from core.ids import RunId
 from core.metrics import Metrics
 from graphs.store import RunStore
@@ -296,7 +296,7 @@ class _Shift:
 
 
 def _open_app(url: str) -> App:
-    return App(connector=PsycopgConnector(conninfo=with_search_path(url), min_size=1, max_size=4, timeout=10))
+    return App(connector=PsycopgConnector(conninfo=with_settings(url), min_size=1, max_size=4, timeout=10))
 
 
 async def _stop_when(stop: asyncio.Event, worker: Worker) -> None:
