@@ -18,10 +18,11 @@ from bot.desks import Directory
 from bot.intake import Effect
 from bot.pointer import Pointer
 from bot.slack.blocks.rules_card import rules_card
+from bot.telling import admins_of, tell_operators
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
-from core.outbox import Conversation, owe_ephemeral, owe_post, show_card
+from core.outbox import Conversation, owe_ephemeral, show_card
 from core.text import in_answer, spoken
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,9 @@ async def tell_of_looser_rules(conn: Connection, change: Change, rules: Rules) -
         await show_card(conn, "rules", change.change_id, Conversation(change.workspace, channel))
         return
     card = rules_card(change)
-    for admin in _admins(rules):
+    for admin in admins_of(rules):
         place = Conversation(change.workspace, admin)
         await owe_ephemeral(conn, place, person=admin, text=card.text, blocks=card.blocks)
-
-
-def _admins(rules: Rules) -> list[str]:
-    return [user for user, member in rules.team.people.items() if "admin" in member.roles]
 
 
 class RulesWatch:
@@ -127,18 +124,12 @@ class RulesWatch:
         log.error("the rules were not changed: %s", why)
         rules = self._keeper()
         text = spoken(f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}")
-        channel, workspace = rules.policy.approvals.channel, rules.team.workspace
+        key = f"rules.{hashlib.sha256(f'{fingerprint}{why}'.encode()).hexdigest()[:32]}"
         async with self._database.transaction() as conn:
-            if channel is not None:
-                # One message for one mistake, however many processes find it.
-                key = f"rules.{hashlib.sha256(f'{fingerprint}{why}'.encode()).hexdigest()[:32]}"
-                await owe_post(conn, Conversation(workspace, channel), text=text, receiver_key=key)
-            else:
-                for admin in _admins(rules):
-                    await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)
+            await tell_operators(conn, rules, text, key=key)
             await audit.append(
                 conn,
-                workspace,
+                rules.team.workspace,
                 "rules.refused",
                 actor=audit.CODE,
                 subject={"version": rules.version},
