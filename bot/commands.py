@@ -146,7 +146,7 @@ PAUSABLE = ("workflow", "action", "connector")
 _EVERYTHING = frozenset({"everything", "all", "workspace"})
 
 # Phones make one long dash of two short ones.
-_DRY = re.compile(r"\s*(?<!\S)[-–—]{1,2}dry(?:[-_]?run)?(?!\S)\s*", re.IGNORECASE)
+_DRY = re.compile(r"(?<!\s)\s*(?<!\S)[-–—]{1,2}dry(?:[-_]?run)?(?!\S)\s*", re.IGNORECASE)
 
 # What phones and word processors make of quotes.
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'"})

@@ -110,8 +110,6 @@ _OURS = (
     "valkey.lock",
     "postgres.lock",
     "workspace.db*",
-    "audit",
-    "keys",
 )
 _OF_THE_DATABASE = ("audit", "keys")
 

@@ -63,6 +63,7 @@ __all__ = [
     "is_outage",
     "jsonb",
     "open_database",
+    "raise_if_cancelled",
     "settle",
     "sql",
     "where",
@@ -85,6 +86,17 @@ def is_fenced(error: BaseException) -> bool:
 def is_outage(error: BaseException) -> bool:
     """True when `error` says that the database could not be reached, rather than that a statement was wrong."""
     return isinstance(error, psycopg.OperationalError | PoolTimeout | psycopg.InterfaceError)
+
+
+def raise_if_cancelled() -> None:
+    """Raise the cancellation that a query may have lost: what loops for good over queries asks after each.
+
+    Before Python 3.12 a cancellation that meets the end of an `asyncio.wait_for`, as the pool uses, is swallowed
+    (https://github.com/python/cpython/issues/86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def with_settings(url: str) -> str:
@@ -128,6 +140,7 @@ class Database:
                         ring()
             except psycopg.Error as error:
                 log.warning("lost the bell's connection, trying again: %s", error)
+            raise_if_cancelled()
             await asyncio.sleep(1)
 
 

@@ -20,7 +20,16 @@ from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
 
 from core.clock import Clock
-from core.db import Connection, Database, DatabaseError, connect, is_fenced, is_outage, with_settings
+from core.db import (
+    Connection,
+    Database,
+    DatabaseError,
+    connect,
+    is_fenced,
+    is_outage,
+    raise_if_cancelled,
+    with_settings,
+)
 from core.ids import RunId
 from core.metrics import Metrics
 from graphs.store import RunStore
@@ -144,8 +153,7 @@ class Dispatcher:
                 await worker.run()
             except _AWAY as error:
                 # It may have come in the place of our own cancellation, which must not be lost.
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise
+                raise_if_cancelled()
                 ran_well = self._clock.monotonic() - began > 60
                 pause = _FIRST_PAUSE if ran_well else min(pause * 2, 10)
                 log.warning("the worker lost the database, starting again in %.1f s: %s", pause, _said(error))
@@ -162,6 +170,7 @@ class Dispatcher:
             except _AWAY as error:
                 shift.lost_contact()
                 log.warning("the database is away: %s", _said(error))
+            raise_if_cancelled()
 
 
 class _RunWorker(Worker):

@@ -15,7 +15,7 @@ from memory.spoken_rule import read_rule
 FEWEST_WORDS = 4
 #: Of a reply with so many words it is taken for the text itself, and not for what is said about it.
 TEXT_WORDS = 60
-_FIELD = re.compile(r"^\s*(title|audience|points?|sources?|tags?)\s*:\s*(.*)$", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(r"^[^\S\n]*(title|audience|points?|sources?|tags?)\s*:\s*(.*)$", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w[\w'’-]*")
 _PASTED = re.compile(r"^\s*(?:text:\s*|(?=#\s))", re.IGNORECASE)
 _AGREED = re.compile(
@@ -26,7 +26,7 @@ _AGREED = re.compile(
 _DROPPED = re.compile(r"^\W*(?:stop|cancel|drop (?:it|this)|forget it|never ?mind)\W*$", re.IGNORECASE)
 _ONLY_HERE = re.compile(r"^\s*only here\s*[:,]?\s*", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.;])\s+|\n+")
-_LISTED = re.compile(r"\s*(?:;|\n)\s*")
+_LISTED = re.compile(r"(?<!\s)\s*(?:;|\n)\s*")
 
 
 class Brief(BaseModel):

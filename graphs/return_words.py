@@ -22,7 +22,7 @@ _EVIDENCE = re.compile(r"\b(?:photo|picture|evidence):\s*(\S+)", re.IGNORECASE)
 _ITEM_ID = re.compile(r"(?<![\w#])(\d{4,})(?!\w)")
 _ALL = re.compile(r"\b(everything|all(?: of it| items)?|(?:the )?(?:whole|entire|full) order)\b", re.IGNORECASE)
 _SWAP = re.compile(r"\b(?:exchang|swap)\w*\s+(.+)$", re.IGNORECASE | re.DOTALL)
-_PAIR = re.compile(r"\s+(?:for|with|against|to)\s+", re.IGNORECASE)
+_PAIR = re.compile(r"(?<!\s)\s+(?:for|with|against|to)\s+", re.IGNORECASE)
 _COUNTS = {"one": 1, "a": 1, "an": 1, "the": 1, "two": 2, "both": 2, "three": 3, "four": 4}
 
 

@@ -22,6 +22,8 @@ from memory.when import Timed, timed
 
 _MOST_SUBJECT = 10
 _MOST_OBJECT = 30
+#: In characters. Nobody states a fact in more, and the forms take time with the square of it.
+_LONGEST_SENTENCE = 600
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def claims_in(text: str, *, said_at: datetime, author: str, zone: tzinfo = UTC) 
     found = list[Found]()
     for start, end in sentences(text[:MOST_CHARACTERS]):
         sentence = text[start:end]
-        if is_junk(sentence) or _UNSURE.search(sentence):
+        if len(sentence) > _LONGEST_SENTENCE or is_junk(sentence) or _UNSURE.search(sentence):
             continue
         said, time = _said(_without_lead(sentence), author, lambda clause: timed(clause, said_at, zone))
         if said is None:
@@ -58,7 +60,7 @@ def claims_in(text: str, *, said_at: datetime, author: str, zone: tzinfo = UTC) 
 
 
 _QUOTED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|^[ \t]*(?:>|&gt;)[^\n]*$", re.DOTALL | re.MULTILINE)
-_BREAK = re.compile(r"(?<=[.!?;])\s+|\n+|\s+[•·]\s+")
+_BREAK = re.compile(r"(?<=[.!?;])\s+|\n+|(?<!\s)\s+[•·]\s+")
 _BULLET = re.compile(r"^[\s•·*\-–—\d.)]*(?=[<@\w\"“])")
 
 

@@ -46,7 +46,7 @@ _ORDERS = (
 _FROM_OUTSIDE = (
     (
         "somebody outside tells a machine to act",
-        r"^\W*(?:please\s+)?(?:immediately\s+|now\s+|urgently\s+)?(?:refund|approve|transfer|wire|pay|send|forward|"
+        r"^[^\w\n]*(?:please\s+)?(?:immediately\s+|now\s+|urgently\s+)?(?:refund|approve|transfer|wire|pay|send|forward|"
         r"delete|release|unblock|grant|disable|execute|run|call|update|change)\b.{0,80}\b(?:all|every|account|iban|bank|"
         r"payment|password|access|money|funds|invoice|customer|order|address|policy|rule)",
     ),

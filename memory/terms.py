@@ -9,10 +9,11 @@ from memory.language import language_of
 #: Of a longer text only the beginning is searchable; all of it is remembered.
 MOST_CHARACTERS = 50_000
 
-_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
-_LINK = re.compile(r"<(?:[#!@])?([^|>]+)(?:\|([^>]*))?>")
-#: Tickets, order numbers, versions, accounts: things with digits in them, which a stemmer would take apart.
-_NUMBERED = re.compile(r"[^\W_]*[#-]?\d[\w.-]*\w|\d", re.UNICODE)
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
+_LINK = re.compile(r"<(?:[#!@])?([^|<>]+)(?:\|([^<>]*))?>")
+#: Tickets, order numbers, versions, accounts: things with digits in them, which a stemmer would take apart. Looked for
+#: at the beginning of a word only, or a word of 100 kB would be read anew from each of its letters.
+_NUMBERED = re.compile(r"(?<![^\W_])[^\W_]*[#-]?\d[\w.-]*\w|\d", re.UNICODE)
 #: Writing without spaces between words is searched by pairs of signs.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+")
 _SIGNS = re.compile("[\u2190-\u2bff\u3030\u303d\U0001f000-\U0001faff]")

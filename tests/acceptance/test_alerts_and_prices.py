@@ -13,9 +13,10 @@ from bot.sample.alerts import DECOYS, KNOWN, SWEEPER
 from bot.sample.prices import FABRIKAM, NORTHWIND, TAILSPIN
 from tests.support.asking import told
 from tests.support.company import ADA, CLEO, GENERAL, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 from tests.support.scripted_model import Reply, ScriptedModel, open_scripted_model
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECURITY, PRICES = "C0SECURITY", "C0PRICES"
 BOTTLE, LAMP, BACKPACK = "1000000100", "1000000200", "1000000400"
@@ -82,13 +83,13 @@ class House:
         return (await self.get(f"/shop/prices/items/{item_id}"))["item"]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[House]:
     """One started sample company for all of these, with a model that says what it is told to say."""
     async with open_scripted_model() as model:
         model.will_say(Reply({"found": {"items": [LAMP, "9999"]}}))
         env = {"OPENAI_API_KEY": "sk-scripted", "OPENAI_BASE_URL": f"{model.url}/v1"}
-        async with open_company(tmp_path_factory.mktemp("watching") / "var", env=env) as company:
+        async with open_company(tmp_path_factory.mktemp("watching") / "var", nursery, env=env) as company:
             yield House(company, model)
 
 

@@ -9,12 +9,13 @@ import pytest_asyncio
 from bot.company import settle_sample_company
 from tests.support.asking import Orders, asked_for_approval, told, told_at_click
 from tests.support.company import ADA, BEN, CLEO, RITA, Company, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A company whose medium refunds ask the members of a user group, and whose approvals channel is gone."""
     home: Path = tmp_path_factory.mktemp("company") / "var"
     settle_sample_company(home / "company")
@@ -29,7 +30,7 @@ async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Co
     assert "approvals_channel: C0APPROVALS" in people
     people = people.replace("approvals_channel: C0APPROVALS", "approvals_channel: C0GONE")
     team.write_text(people.replace("teammates:", "groups: {S0SHOP: Shop}\n\nteammates:", 1))
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 

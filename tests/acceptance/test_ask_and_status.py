@@ -8,18 +8,19 @@ import pytest_asyncio
 from bot.commands import USAGE
 from tests.support.asking import Orders, asked_for_approval, refunds_of, rows, told, told_at_click, told_in_thread
 from tests.support.company import AMIR, BEN, GENERAL, GUS, RETURNS, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RITAS_LINE = "D0RITA"
 #: What no sentence for people may have in it.
 RAW = ("None", "Traceback", "<class", "object at 0x", "{'", "datetime.")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company for all of these."""
-    async with open_company(tmp_path_factory.mktemp("ask") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("ask") / "var", nursery) as started:
         yield started
 
 

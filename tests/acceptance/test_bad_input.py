@@ -17,16 +17,17 @@ from tests.support.asking import (
     told_at_click,
 )
 from tests.support.company import AMIR, BEN, CLEO, GUS, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 APPROVE, REJECT = "approval.approve", "approval.reject"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company for all of these."""
-    async with open_company(tmp_path_factory.mktemp("bad") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("bad") / "var", nursery) as started:
         yield started
 
 

@@ -9,17 +9,18 @@ import pytest_asyncio
 from bot.company import settle_sample_company
 from tests.support.asking import Orders, refunds_of, told_at_click
 from tests.support.company import BEN, CLEO, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 APPROVALS = "C0APPROVALS"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company; each test returns other orders."""
     home: Path = tmp_path_factory.mktemp("company") / "var"
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 
@@ -103,8 +104,8 @@ ASKS_ABOUT_RECORDS = """\
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def careful(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def careful(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A company whose policy asks about the shop's record as well as about the refund."""
     home: Path = tmp_path_factory.mktemp("careful") / "var"
     company = home / "company"
@@ -115,7 +116,7 @@ async def careful(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Co
     _, _, tail = rest.partition("  - id: messages\n")
     rules, _, _ = tail.partition("# Start-up refuses")
     (company / "policy.yml").write_text(f"{head}{ASKS_ABOUT_RECORDS}  - id: messages\n{rules}", "utf-8")
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 

@@ -10,8 +10,9 @@ import pytest_asyncio
 
 from tests.support.asking import Orders, asked_for_approval, rows, told
 from tests.support.company import BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LISTINGS = {
     "runs": {"run_id", "workflow", "state", "requester", "outcome", "steps", "waiting"},
@@ -23,10 +24,10 @@ LISTINGS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company in which one refund was approved and one schedule made."""
-    async with open_company(tmp_path_factory.mktemp("line") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("line") / "var", nursery) as started:
         card = await asked_for_approval(started, Orders())
         await started.click(BEN, card, "approval.approve")
         await started.run_card(containing=card["order"], state="done")
@@ -100,9 +101,9 @@ async def test_stopped_and_started_again_it_lists_and_knows_the_same(company: Co
     ],
 )
 async def test_a_command_that_cannot_be_is_refused_in_a_sentence(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+    tmp_path: Path, nursery: Nursery, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    company = Company(tmp_path / "var")
+    company = Company(tmp_path / "var", nursery)
     found, out, refusal = await company.countersign(*arguments)
     assert (found, out) == (code, "")
     assert says in refusal
@@ -123,8 +124,10 @@ async def test_a_shop_with_a_mistake_in_it_is_refused_whole(company: Company, tm
     await told(company, RITA, "run returns #W1003 backpack", says="(rule delivered-only)")
 
 
-async def test_before_the_first_start_there_is_nothing_to_list_and_nothing_wrong(tmp_path: Path) -> None:
-    company = Company(tmp_path / "var")
+async def test_before_the_first_start_there_is_nothing_to_list_and_nothing_wrong(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    company = Company(tmp_path / "var", nursery)
     try:
         assert await company.countersign("runs") == (0, "Nothing yet.\n", "")
         code, out, _ = await company.countersign("audit", "--json")

@@ -12,15 +12,16 @@ import pytest_asyncio
 from tests.support.asking import Orders, refunds_of, rows, told, told_at_click
 from tests.support.cards import texts
 from tests.support.company import ADA, CLEO, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company, shared; each test has an order of its own."""
     home: Path = tmp_path_factory.mktemp("dry") / "var"
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 

@@ -8,15 +8,16 @@ import pytest_asyncio
 
 from tests.support.asking import Orders, asked_for_approval, refunds_of
 from tests.support.company import ADA, BEN, CLEO, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company; each test returns another order."""
     home: Path = tmp_path_factory.mktemp("company") / "var"
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 

@@ -25,20 +25,21 @@ from tests.support.clicks import campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RETURNS, RITA, Json, open_company
 from tests.support.entry_paths import PATHS
 from tests.support.matrix import EVERYBODY, STRANGER, effect_of, expected, unexplained
+from tests.support.nursery import Nursery
 from tests.support.oracle import ALLOW, Effect, Expected
 from tests.support.ways_in import BANDS, TEAM, WAYS_IN, Ground, by_command, scheduled, stock
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 APPROVALS = "C0APPROVALS"
 STARTERS, OTHERS = (ADA, BEN, CLEO, RITA), (AMIR, GUS)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ground]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ground(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Ground]:
     """One started sample company for all rows."""
     clock = SystemClock()
-    async with open_company(tmp_path_factory.mktemp("matrix") / "var") as company:
+    async with open_company(tmp_path_factory.mktemp("matrix") / "var", nursery) as company:
         settings = Settings.model_validate(
             {
                 "COUNTERSIGN_HOME": company.home,
@@ -218,7 +219,7 @@ _WORDS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def waiting(ground: Ground) -> AsyncIterator[Json]:
     """A run of Rita's that waits for an approver."""
     order = ground.take("medium")

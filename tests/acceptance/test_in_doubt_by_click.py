@@ -4,14 +4,19 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.company import BEN, QUICK, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-async def company(tmp_path: Path) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(tmp_path: Path, nursery: Nursery) -> AsyncGenerator[Company]:
     """A sample company whose payment provider and shop can never say what happened."""
-    async with open_company(tmp_path / "var", env={**QUICK, "COUNTERSIGN_SANDBOX_SETTLES": "opaque"}) as started:
+    env = {**QUICK, "COUNTERSIGN_SANDBOX_SETTLES": "opaque"}
+    async with open_company(tmp_path / "var", nursery, env=env) as started:
         yield started
 
 

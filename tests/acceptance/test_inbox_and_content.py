@@ -7,17 +7,18 @@ import pytest_asyncio
 
 from bot.sample.mail import sample_mail
 from tests.support.company import BEN, CLEO, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INBOX, CONTENT = "C0INBOX", "C0CONTENT"
 BRIEF = "Title: Oiling a board; Audience: home cooks\nPoints: why oil; how often; which oil\nHow to oil a wooden board"
 TEXT = "# Oiling a board\n\nOil your board once a month! Any food oil will do."
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
-    async with open_company(tmp_path_factory.mktemp("company") / "var") as started:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
+    async with open_company(tmp_path_factory.mktemp("company") / "var", nursery) as started:
         yield started
 
 

@@ -7,14 +7,15 @@ import pytest_asyncio
 
 from tests.support.asking import Orders, asked_for_approval, refunds_of, rows, told
 from tests.support.company import ADA, BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company."""
-    async with open_company(tmp_path_factory.mktemp("switch") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("switch") / "var", nursery) as started:
         yield started
 
 

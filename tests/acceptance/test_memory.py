@@ -3,16 +3,20 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.support.asking import Orders, told, told_at_click
 from tests.support.company import ADA, GENERAL, RETURNS, RITA, Company, open_company
+from tests.support.nursery import Nursery
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture
-async def company(tmp_path: Path) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(tmp_path: Path, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company that remembers nothing yet, and finds by meaning."""
-    async with open_company(tmp_path / "var", env={"COUNTERSIGN_EMBEDDER": "meaning"}) as started:
+    async with open_company(tmp_path / "var", nursery, env={"COUNTERSIGN_EMBEDDER": "meaning"}) as started:
         yield started
 
 

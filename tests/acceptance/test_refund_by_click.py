@@ -4,14 +4,18 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.company import BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-async def company(tmp_path: Path) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(tmp_path: Path, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company."""
-    async with open_company(tmp_path / "var") as started:
+    async with open_company(tmp_path / "var", nursery) as started:
         yield started
 
 

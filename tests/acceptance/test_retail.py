@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.support.company import BEN, CLEO, GENERAL, RETURNS, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIMIT_MINOR = 5_000
 TIER_TWO_MINOR = 50_000
@@ -140,10 +144,10 @@ def shop() -> Shop:
     return Shop(folder, *(json.loads((folder / f"{name}.json").read_text()) for name in ("orders", "users")))
 
 
-@pytest.fixture
-async def company(tmp_path: Path, shop: Shop) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(tmp_path: Path, shop: Shop, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started company with the public shop imported."""
-    async with open_company(tmp_path / "var") as started:
+    async with open_company(tmp_path / "var", nursery) as started:
         code, out, error = await started.countersign("import", "shop", str(shop.folder))
         assert code == 0, error
         assert "1000" in out.replace(",", "")

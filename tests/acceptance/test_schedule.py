@@ -14,17 +14,18 @@ from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
 from core.clock import SystemClock
 from tests.support.asking import rows, told
 from tests.support.company import ADA, BEN, RITA, ROOT, Company, Json, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 APPROVALS = "C0APPROVALS"
 DAILY = "returns every weekday at 09:00: sweep"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company for all of these."""
-    async with open_company(tmp_path_factory.mktemp("schedule") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("schedule") / "var", nursery) as started:
         yield started
 
 

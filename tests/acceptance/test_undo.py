@@ -8,16 +8,17 @@ import pytest_asyncio
 
 from tests.support.asking import Orders, rows, told, told_at_click
 from tests.support.company import ADA, BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
 from tests.support.undoing import errand_card, order_of, restores_of, returned, run_of, state_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started sample company, shared; each test has an order of its own."""
     home: Path = tmp_path_factory.mktemp("undo") / "var"
-    async with open_company(home) as started:
+    async with open_company(home, nursery) as started:
         yield started
 
 

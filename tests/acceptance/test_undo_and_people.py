@@ -14,6 +14,7 @@ from core.clock import SystemClock
 from core.db import connect
 from tests.support.asking import Orders, faults, rows, told, told_at_click
 from tests.support.company import ADA, BEN, GUS, QUICK, RITA, Company, Json, open_company
+from tests.support.nursery import Nursery
 from tests.support.undoing import (
     cards_of_errands,
     errand_card,
@@ -24,7 +25,7 @@ from tests.support.undoing import (
     undoings_of,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Where an admin wants something taken back, somebody else agrees first.
 ASKS = """\
@@ -38,8 +39,8 @@ ASKS = """\
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """A started company whose policy asks about some undoing; each test has an order of its own."""
     home: Path = tmp_path_factory.mktemp("undo") / "var"
     settle_sample_company(home / "company")
@@ -48,7 +49,7 @@ async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Co
     policy.write_text(
         text.replace("order.restore, workflow: undo}", "order.restore, workflow: undo, requester_roles: [requester]}")
     )
-    async with open_company(home, env=QUICK) as started:
+    async with open_company(home, nursery, env=QUICK) as started:
         yield started
 
 

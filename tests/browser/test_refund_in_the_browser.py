@@ -14,8 +14,9 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 from tests.support.asking import Orders
 from tests.support.chromium import ChromiumMissing, find_chromium
 from tests.support.company import BEN, RITA, Company, open_company
+from tests.support.nursery import Nursery
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long a busy machine may take for one change to show, in milliseconds.
 PATIENCE = 60_000
@@ -33,14 +34,14 @@ DESK = {"viewport": {"width": 1200, "height": 800}}
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Company]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
     """One started sample company; each test returns another order."""
-    async with open_company(tmp_path_factory.mktemp("company") / "var") as started:
+    async with open_company(tmp_path_factory.mktemp("company") / "var", nursery) as started:
         yield started
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     """A Chromium; without one this is skipped aloud, and under CI it fails."""
     try:

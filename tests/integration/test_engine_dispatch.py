@@ -156,14 +156,11 @@ async def test_a_worker_can_be_cancelled_while_the_database_is_away(engine: Engi
     await engine.until_done(run_id, "gated")
     await engine.execute("alter function engine.procrastinate_fetch_job_v2 rename to gone")
     await asyncio.sleep(3 * QUICK.poll)
-    # The engine's library may take the first one for a wish to finish what is in hand, which it then cannot.
-    for _ in range(10):
-        work.cancel()
-        await asyncio.wait([work], timeout=3 * QUICK.drain)
-        if work.done():
-            break
-    assert work.done()
-    with pytest.raises((asyncio.CancelledError, ExceptionGroup)):
+    work.cancel()
+    # What is claimed is that it ends at all; how soon is the machine's business.
+    _, unfinished = await asyncio.wait([work], timeout=30 * QUICK.drain)
+    assert not unfinished
+    with pytest.raises(asyncio.CancelledError):
         await work
 
 

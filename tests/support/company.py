@@ -10,12 +10,14 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
 from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
 from core.clock import SystemClock
+from tests.support.nursery import Nursery, Process
 
 ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
@@ -82,8 +84,16 @@ async def begin_afresh(company: "Company", command: Sequence[str]) -> Running:
 class Company:
     """The sample company on free ports, in a home of its own."""
 
-    def __init__(self, home: Path, *, env: Mapping[str, str] | None = None, begin: "Begin | None" = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        nursery: Nursery | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        begin: "Begin | None" = None,
+    ) -> None:
         self.home = home
+        self._nursery = nursery
         self._begin = begin or begin_afresh
         self.port = _free_ports(3)
         self._env = {**BRISK, **(env or {})}
@@ -122,7 +132,11 @@ class Company:
     async def start(self, *command: str) -> None:
         """Start everything and wait until it is ready; `command` replaces `countersign up`."""
         self.home.mkdir(parents=True, exist_ok=True)
-        self._process = await self._begin(self, command or (sys.executable, "-m", "bot.cli", "up"))
+        if self._nursery is not None and not command:
+            log = self.home / "up.log"
+            self._process = await self._fork(self._nursery, ["up"], log, log)
+        else:
+            self._process = await self._begin(self, command or (sys.executable, "-m", "bot.cli", "up"))
         await self.until(self.is_ready, "the company is ready", seconds=120)
 
     async def is_ready(self) -> bool:
@@ -248,6 +262,11 @@ class Company:
 
     async def countersign(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of one `countersign` command."""
+        if self._nursery is not None:
+            with TemporaryDirectory() as folder:
+                out, error = Path(folder, "out"), Path(folder, "error")
+                code = await (await self._fork(self._nursery, arguments, out, error)).wait()
+                return code, out.read_text(), error.read_text()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot.cli", *arguments),
             cwd=ROOT,
@@ -258,6 +277,9 @@ class Company:
         out, error = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), error.decode()
+
+    async def _fork(self, nursery: Nursery, argv: Sequence[str], out: Path, error: Path) -> Process:
+        return await nursery.start("command", argv=list(argv), env=self.environment, out=str(out), error=str(error))
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -288,9 +310,11 @@ class Company:
 
 
 @asynccontextmanager
-async def open_company(home: Path, *, env: Mapping[str, str] | None = None) -> AsyncGenerator[Company]:
+async def open_company(
+    home: Path, nursery: Nursery | None = None, *, env: Mapping[str, str] | None = None
+) -> AsyncGenerator[Company]:
     """A started company; stopped, whatever happened to it, and forgotten at the end."""
-    company = Company(home, env=env)
+    company = Company(home, nursery, env=env)
     try:
         await company.start()
         yield company

@@ -8,11 +8,13 @@ import os
 import selectors
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from actions import connecting
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,8 +24,8 @@ KINDS = {
     "hand": "tests.support.hand",
     "receiver": "tests.support.receiver",
     "company": "tests.support.halting",
+    "command": "tests.support.command",
 }
-SMALL = ("worker", "hand", "receiver")
 
 _PR_SET_PDEATHSIG = 1
 
@@ -108,9 +110,9 @@ class Nursery:
 
 
 @asynccontextmanager
-async def open_nursery(home: Path, kinds: Sequence[str] = SMALL) -> AsyncGenerator[Nursery]:
-    """A nursery of these kinds, whose processes all end with the block; what they print stands in `home`."""
-    argv = [sys.executable, "-m", "tests.support.nursery", str(home), *kinds]
+async def open_nursery(home: Path) -> AsyncGenerator[Nursery]:
+    """A nursery whose processes all end with the block; what they print stands in `home`."""
+    argv = [sys.executable, "-m", "tests.support.nursery", str(home)]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERSIGN_", "SLACK_"))}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdin=pipe, stdout=pipe, env=env)
@@ -128,9 +130,11 @@ async def open_nursery(home: Path, kinds: Sequence[str] = SMALL) -> AsyncGenerat
 class _Parent:
     """The other side: one thread, no loop, nothing open that a fork must not share."""
 
-    def __init__(self, home: Path, kinds: Sequence[str]) -> None:
+    def __init__(self, home: Path) -> None:
         self._home = home
-        self._mains = {kind: importlib.import_module(KINDS[kind]).main for kind in kinds}
+        self._mains = {kind: importlib.import_module(module).main for kind, module in KINDS.items()}
+        # What an installation reads only when it opens: here once for all.
+        connecting.Kinds.scan()
         self._libc = ctypes.CDLL(None)
         self._count = 0
 
@@ -203,4 +207,4 @@ def _say(what: str, pid: int, code: int) -> None:
 
 
 if __name__ == "__main__":
-    _Parent(Path(sys.argv[1]), sys.argv[2:]).run()
+    _Parent(Path(sys.argv[1])).run()

@@ -1,4 +1,4 @@
-"""What crash tests ask for by name: one nursery for all tests of a module, which must share its loop."""
+"""What crash tests ask for by name: one nursery for all of them, which must share its loop."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,15 +8,8 @@ import pytest_asyncio
 from tests.support.nursery import Nursery, open_nursery
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def nursery(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Nursery]:
     """A nursery that has read all our code once."""
     async with open_nursery(tmp_path_factory.mktemp("nursery")) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def companies(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Nursery]:
-    """A nursery of whole companies."""
-    async with open_nursery(tmp_path_factory.mktemp("companies"), ["company"]) as opened:
         yield opened

@@ -6,7 +6,7 @@ from bot.up import remove_ours
 
 
 def test_a_reset_leaves_what_others_put_into_the_same_folder(tmp_path: Path) -> None:
-    for ours in ("company", "log", "sandbox"):
+    for ours in ("company", "log", "sandbox", "audit", "keys"):
         (tmp_path / ours).mkdir()
     for name in ("workspace.db", "workspace.db-wal", "letters.txt", ".profile"):
         (tmp_path / name).write_text("x")
