@@ -230,7 +230,7 @@ class AwayKey:
     key_id = "elsewhere"
 
     def __init__(self):
-        self.away = True
+        self.away = False
         self._key = bytes(32)
 
     async def wrap(self, key, about):
@@ -248,16 +248,18 @@ async def test_without_the_wrapping_key_the_team_listens_on_keeps_nothing_in_pla
     wrapping = AwayKey()
     world = World(installation_database, Vault(wrapping))
     await world.say(ADA, "on")
+    await world.hear("Two parcels")
+    wrapping.away = True
     for number in range(3):
-        await world.hear("My door code is 4711", ts=f"176400000{number}.000100")
-    assert await world.parts.rows("select 1 from memory.episode") == []
+        await world.hear("My door code is 4711", ts=f"176400000{number + 1}.000100")
+    assert len(await world.parts.rows("select 1 from memory.episode")) == 1
     assert len([text for text in await world.told() if "cannot be sealed" in text]) == 1
     assert len(world.memory.keys.warnings()) == 1
-    assert await world.parts.texts("door code", workspace=TEAM, by=RITA) == []
+    assert await world.parts.texts("parcels", workspace=TEAM, by=RITA) == []
     wrapping.away = False
-    await world.hear("Two parcels", ts="1764000009.000100")
+    await world.hear("Ten letters", ts="1764000009.000100")
     assert world.memory.keys.warnings() == []
-    assert await world.parts.texts("parcels", workspace=TEAM, by=RITA) == ["Two parcels"]
+    assert await world.parts.texts("parcels", workspace=TEAM, by=RITA) == ["Two parcels", "Ten letters"]
 
 
 async def test_keys_that_another_wrapping_key_wrapped_are_told_of(world, vault, tmp_path):
