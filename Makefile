@@ -21,6 +21,7 @@ test-connectors: install-dev $(VENV)/connectors/.installed $(VENV)/connectors/.g
 $(VENV)/connectors/.installed: tests/connectors/requirements.txt tests/connectors/packages.txt | $(BIN)/uv
 	@$(BIN)/uv venv -q --clear $(VENV)/connectors
 	@$(BIN)/uv pip install -q -p $(VENV)/connectors -r tests/connectors/requirements.txt
+	@$(BIN)/uv pip install -q -p $(VENV)/connectors --no-deps otupy==1.1.46
 	@$(BIN)/python -m tests.support.outside_servers tests/connectors/packages.txt
 	@touch $@
 

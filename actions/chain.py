@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.calendar import BusinessHours, Calendar
+from actions.looseness import Looser
 from actions.rule_file import Duration, misplaced
 from actions.team import Approvers, Team
 
@@ -31,7 +32,7 @@ class Chain(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    remind_after: Duration | None = None
+    remind_after: Annotated[Duration | None, Looser.NEVER] = None
     escalate_after: Duration | None = None
     escalate_to: Approvers | None = None
     """Who may answer from then on as well; those who were asked first still may."""

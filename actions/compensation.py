@@ -58,27 +58,39 @@ async def deeds_of(conn: Connection, run_id: str, steps: Sequence[str] | None = 
 
 @dataclass(frozen=True)
 class Lapsed:
-    """One effect whose time is over and that nobody has begun to take back."""
+    """One effect whose time is over and that has not been taken back."""
 
     intent_id: str
     run_id: str
     step: str
+    lapsed_at: datetime
+    unanswered: str | None
+    """The approval of its taking back that expired, where one did and nobody asked again."""
 
 
-async def lapsed(conn: Connection, action: str, until: str) -> list[Lapsed]:
-    """The effects of this action whose `until` has passed, for which no taking back was begun or asked of a person."""
+async def lapsed(conn: Connection, action: str, until: str, *, again: timedelta) -> list[Lapsed]:
+    """The effects of this action whose `until` has passed and that no person has been given to put right.
+
+    What was refused since then is among them once that is `again` ago.
+    """
     cursor = await conn.execute(
         """
-        select i.intent_id, i.run_id, i.step from actions.intent i
-        where i.action = %s and i.state = 'done' and i.compensates is null
-          and (i.result ->> %s)::timestamptz <= core.now()
-          and not exists (select from actions.intent c where c.compensates = i.intent_id)
+        select i.intent_id, i.run_id, i.step, (i.result ->> %(until)s)::timestamptz as lapsed_at,
+               (select a.approval_id from actions.intent c join actions.approval a using (intent_id)
+                where c.compensates = i.intent_id and c.state = 'awaiting' and a.parked_until > core.now()
+                limit 1) as unanswered
+        from actions.intent i
+        where i.action = %(action)s and i.state = 'done' and i.compensates is null
+          and (i.result ->> %(until)s)::timestamptz <= core.now()
+          and not exists (select from actions.intent c where c.compensates = i.intent_id
+                          and c.created_at >= (i.result ->> %(until)s)::timestamptz
+                          and c.ended_at > core.now() - %(again)s)
           and not exists (select from actions.errand e where e.intent_id = i.intent_id)
         order by i.ended_at limit 100
         """,
-        (action, until),
+        {"action": action, "until": until, "again": again},
     )
-    return [Lapsed(row["intent_id"], row["run_id"], row["step"]) for row in await cursor.fetchall()]
+    return [Lapsed(**row) for row in await cursor.fetchall()]
 
 
 async def deed(conn: Connection, intent_id: str) -> Deed:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from actions.looseness import Looser
 from actions.rule_file import Duration
 
 #: The longest that one isolation may last, in minutes: a day. Whoever needs longer asks again.
@@ -16,12 +17,12 @@ class ContainmentRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 
-    because: Annotated[str, Field(min_length=1, max_length=300)]
-    isolate_for: Duration
+    because: Annotated[str, Field(min_length=1, max_length=300), Looser.NEVER]
+    isolate_for: Annotated[Duration, Looser.HIGHER]
     """After this time the host is released by itself."""
-    confidence: Annotated[int, Field(ge=1, le=100, strict=True)]
+    confidence: Annotated[int, Field(ge=1, le=100, strict=True), Looser.LOWER]
     """From which confidence of a feed on its word counts as evidence."""
-    contacts: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
+    contacts: Annotated[int, Field(ge=1, le=1000, strict=True), Looser.LOWER] = 2
     """How often the host must have talked to such an address: a page that embeds one picture makes one contact."""
 
     @field_validator("isolate_for")

@@ -14,6 +14,7 @@ from actions.chain import ChainDefaults
 from actions.condition import Considered
 from actions.exchange import Exchange, Rate
 from actions.limits import Limit, check_limits
+from actions.looseness import Looser
 from actions.pause import Trips
 from actions.plan_rule import PlanRule
 from actions.rule import Match, Rule, Verdict
@@ -82,8 +83,8 @@ class ApprovalDefaults(ChainDefaults):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    expires_in: Duration = _USUAL_EXPIRY
-    channel: ChannelId | None = None
+    expires_in: Annotated[Duration, Looser.NEVER] = _USUAL_EXPIRY
+    channel: Annotated[ChannelId | None, Looser.NEVER] = None
     """The channel that sees every approval card besides the conversation."""
     batch_up_to: Amount | None = None
     """The largest amount that may be approved together with others by one press."""
@@ -188,12 +189,12 @@ class Policy(BaseModel):
     version: Literal[1]
     base_currency: Currency
     """The one currency of all limits."""
-    rates: dict[Currency, Rate] = {}
+    rates: Annotated[dict[Currency, Rate], Looser.NEVER] = {}
     """What one unit of another currency is worth; an amount in one that is not here cannot be judged and asks."""
     approvals: ApprovalDefaults = ApprovalDefaults()
     autonomy: Autonomy | None = None
     """What must be seen before asking less is suggested; without it, it never is."""
-    rules: list[Rule]
+    rules: Annotated[list[Rule], Looser.NEVER]
     limits: list[Limit] = []
     """Caps on what effects may come to; a breach asks or is denied, it never runs alone."""
     trips: Trips = Trips()
@@ -202,9 +203,9 @@ class Policy(BaseModel):
     """When people are asked about a plan as a whole."""
     regions: list[str] = []
     """Where data may go, in the words of the connectors; anywhere, where none is named."""
-    budgets: Budgets = Budgets()
+    budgets: Annotated[Budgets, Looser.NEVER] = Budgets()
     """Ceilings on what work may use; at one, the run pauses and asks."""
-    tests: list[InFileTest] = []
+    tests: Annotated[list[InFileTest], Looser.NEVER] = []
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -240,7 +241,7 @@ class Rules:
     team: Team
     rulebook: Rulebook
     version: str
-    """SHA-256 over the canonical form of policy.yml and team.yml, stored with every decision."""
+    """SHA-256 over the canonical form of policy.yml, team.yml and rulebook.yml, stored with every decision."""
 
 
 @dataclass(frozen=True)

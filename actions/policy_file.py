@@ -1,7 +1,8 @@
-"""Loads policy.yml, team.yml and rulebook.yml together and refuses whatever contradicts itself."""
+"""Reads policy.yml, team.yml and rulebook.yml as one version and refuses whatever contradicts itself."""
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import rfc8785
@@ -12,29 +13,37 @@ from actions.contradiction import contradictions
 from actions.limits import Charge, Limit, Reached, Used, draws_of, exceeded
 from actions.pattern import may_mean
 from actions.policy import Given, InFileTest, Policy, Rule, Rules, Verdict, decide, needs_of
-from actions.rule_file import Place, RuleFile, read, read_text, text_of
+from actions.rule_file import Place, RuleFile, read_text, text_of
 from actions.rulebook import Rulebook
 from actions.team import Approvers, Team
 
+#: The files that are one version.
+FILES = ("policy.yml", "team.yml", "rulebook.yml")
 
-def load_rules(
-    policy_path: Path, team_path: Path, rulebook_path: Path, *, actions: Collection[str] | None = None
-) -> Rules:
+
+@dataclass(frozen=True)
+class Texts:
+    """What the files say, one beside the other as they are offered."""
+
+    policy: str
+    team: str
+    rulebook: str
+
+    @classmethod
+    def of(cls, company: Path) -> "Texts":
+        """What stands in this folder; raises PolicyInvalid where a file cannot be read."""
+        return cls(*(text_of(company / name) for name in FILES))
+
+
+def check_rules(texts: Texts, *, actions: Collection[str] | None = None) -> Rules:
     """The three files, checked with each other and with the tests inside policy.yml.
 
     Raises PolicyInvalid naming file, line and reason. Where `actions` gives the names of all actions, a rule that
     could never be about one of them is a mistake too: a misspelt deny would deny nothing.
     """
-    rulebook = read(rulebook_path, Rulebook).content
-    return check_rules(text_of(policy_path), text_of(team_path), rulebook, actions=actions)
-
-
-def check_rules(
-    policy_text: str, team_text: str, rulebook: Rulebook, *, actions: Collection[str] | None = None
-) -> Rules:
-    """The rules in these texts of policy.yml and team.yml, checked as `load_rules` does; raises PolicyInvalid."""
-    policy, team = read_text("policy.yml", policy_text, Policy), read_text("team.yml", team_text, Team)
-    version = _version(policy.content, team.content)
+    policy, team = read_text("policy.yml", texts.policy, Policy), read_text("team.yml", texts.team, Team)
+    rulebook = read_text("rulebook.yml", texts.rulebook, Rulebook)
+    version = _version(policy.content, team.content, rulebook.content)
     for position, rule in enumerate(policy.content.rules):
         _check_action(policy, position, rule, actions)
         _check_approvers(policy, position, rule, team.content)
@@ -45,7 +54,7 @@ def check_rules(
     _check_chain(policy, ("approvals",), policy.content.approvals, team.content)
     for position, test in enumerate(policy.content.tests):
         _check_test(policy, position, test, version)
-    return Rules(policy.content, team.content, rulebook, version)
+    return Rules(policy.content, team.content, rulebook.content, version)
 
 
 def first_policy(currency: str = "USD") -> str:
@@ -65,8 +74,9 @@ tests:
 """
 
 
-def _version(policy: Policy, team: Team) -> str:
-    canonical = {"policy": policy.model_dump(mode="json"), "team": team.model_dump(mode="json")}
+def _version(policy: Policy, team: Team, rulebook: Rulebook) -> str:
+    read = {"policy": policy, "team": team, "rulebook": rulebook}
+    canonical = {name: content.model_dump(mode="json") for name, content in read.items()}
     return hashlib.sha256(rfc8785.dumps(canonical)).hexdigest()
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from actions.looseness import Looser
 from actions.products import Product
 from actions.rule_file import Amount, misplaced
 from core.money import Money
@@ -68,15 +69,15 @@ class Watched(_Written):
 class ItemRule(_Written):
     """What one item's price may become."""
 
-    floor: Amount
-    ceiling: Amount
-    margin: Percent | None = None
+    floor: Annotated[Amount, Looser.LOWER]
+    ceiling: Annotated[Amount, Looser.HIGHER]
+    margin: Annotated[Percent | None, Looser.LOWER] = None
     """The least that the price lies above what the item costs; the section's where it is left out."""
-    day_change: Percent | None = None
+    day_change: Annotated[Percent | None, Looser.HIGHER] = None
     """The most that the price moves in 24 hours, up or down; the section's where it is left out."""
-    aim: Aim = Aim.MATCH
-    by: Percent = Decimal(0)
-    watch: list[Watched] = []
+    aim: Annotated[Aim, Looser.ANY] = Aim.MATCH
+    by: Annotated[Percent, Looser.ANY] = Decimal(0)
+    watch: Annotated[list[Watched], Looser.ANY] = []
 
     @model_validator(mode="after")
     def _is_a_band(self) -> Self:
@@ -88,12 +89,12 @@ class ItemRule(_Written):
 class PriceRules(_Written):
     """The rules of prices; an item that is not named here is never touched."""
 
-    because: Annotated[str, Field(min_length=1, max_length=300)]
-    margin: Percent
-    day_change: Percent
-    witnesses: Annotated[int, Field(ge=1, le=20, strict=True)] = 1
+    because: Annotated[str, Field(min_length=1, max_length=300), Looser.NEVER]
+    margin: Annotated[Percent, Looser.LOWER]
+    day_change: Annotated[Percent, Looser.HIGHER]
+    witnesses: Annotated[int, Field(ge=1, le=20, strict=True), Looser.LOWER] = 1
     """So many competitors must have been read, or the price stays."""
-    items: dict[Annotated[str, Field(min_length=1, max_length=200)], ItemRule] = {}
+    items: Annotated[dict[Annotated[str, Field(min_length=1, max_length=200)], ItemRule], Looser.MORE] = {}
 
 
 class Seen(BaseModel):

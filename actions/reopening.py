@@ -13,6 +13,9 @@ from core.outbox import Conversation, refresh_cards, show_card
 #: Who may have somebody else's question asked again.
 _REOPENERS = frozenset({"admin", "operator"})
 
+#: Who has asked again, on the cards, where nobody had to.
+OURSELVES = "Countersign"
+
 NOTHING = (
     "There is nothing to ask again: no approval under that id has expired, or its run has ended. "
     "Nothing was changed. `approvals` shows what waits."
@@ -41,12 +44,7 @@ class Reopening:
             return NOTHING
         if not self._may(person, rows[0]):
             return NOT_YOURS
-        for row in parked:
-            await _release(conn, row, person)
-        if parked:
-            await self._wake(RunId(parked[0]["run_id"]), conn)
-        for row in parked:
-            await refresh_cards(conn, "approval", row["approval_id"])
+        await self._release(conn, parked, person)
         for row in pending if place else ():
             await show_card(conn, "approval", row["approval_id"], place or _NOWHERE)
         for row in parked or pending:
@@ -59,6 +57,28 @@ class Reopening:
                 detail={"digest": row["digest"], "channel": None if place is None else place.channel},
             )
         return _told(parked, pending, place)
+
+    async def ask_again(self, conn: Connection, approval_id: str) -> None:
+        """Ask again by itself, without anybody's word: what this approval was about may not stay as it is unasked."""
+        parked = [row for row in await _lock(conn, approval_id) if row["parked"]]
+        await self._release(conn, parked, OURSELVES)
+        for row in parked:
+            await audit.append(
+                conn,
+                row["workspace"],
+                "approval.reopened",
+                actor=audit.CODE,
+                subject=_named(row),
+                detail={"digest": row["digest"], "channel": None},
+            )
+
+    async def _release(self, conn: Connection, parked: list[Row], by: str) -> None:
+        for row in parked:
+            await _asked_by(conn, row, by)
+        if parked:
+            await self._wake(RunId(parked[0]["run_id"]), conn)
+        for row in parked:
+            await refresh_cards(conn, "approval", row["approval_id"])
 
     def _may(self, person: str, row: Row) -> bool:
         member = self._rules().team.member(person)
@@ -106,7 +126,7 @@ async def _lock(conn: Connection, subject: str) -> list[Row]:
     return await cursor.fetchall()
 
 
-async def _release(conn: Connection, row: Row, person: str) -> None:
+async def _asked_by(conn: Connection, row: Row, person: str) -> None:
     await conn.execute(
         "update actions.approval set parked_until = null, reopened_by = %s, reopened_at = core.now()"
         " where approval_id = %s",

@@ -1,47 +1,21 @@
 """Says whether new rules are tighter or looser than those in force; what cannot be shown to be tighter is looser."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any
 
 from actions.budget import Budget, Budgets
 from actions.escalation import chain_for
+from actions.looseness import Difference, Kind, changes, loosened, tightened
 from actions.policy import UNTRUSTED, Considered, Decision, Policy, Rules, Verdict, decide
 from actions.rule import Rule
 from actions.rule_grid import points_for
 from actions.team import Approvers, Member, Team, Teammate
 
-#: Parts of policy.yml that are compared by what they decide, or that decide nothing.
-_COMPARED = frozenset({"version", "base_currency", "approvals", "budgets", "rates", "rules", "tests"})
 #: Roles with which nothing can be started and nothing decided.
 _IDLE = frozenset({"viewer", "guest"})
 #: More differing points than this are not listed for one action.
 _MOST_SAID = 3
-
-
-class Kind(StrEnum):
-    """How new rules compare with those in force."""
-
-    FIRST = "first"
-    NEUTRAL = "neutral"
-    TIGHTENED = "tightened"
-    LOOSENED = "loosened"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing that is tighter, looser or merely other than before, in words."""
-
-    kind: Kind
-    text: str
-
-
-def kind_of(differences: Sequence[Difference]) -> Kind:
-    """What all differences come to: one that loosens is enough to loosen."""
-    kinds = {difference.kind for difference in differences}
-    return next((kind for kind in (Kind.LOOSENED, Kind.TIGHTENED) if kind in kinds), Kind.NEUTRAL)
 
 
 def compare(old: Rules, new: Rules, actions: Sequence[str]) -> list[Difference]:
@@ -49,18 +23,11 @@ def compare(old: Rules, new: Rules, actions: Sequence[str]) -> list[Difference]:
     found = [
         *_of_team(old.team, new.team, _roles_named(old.policy) | _roles_named(new.policy)),
         *_of_settings(old.policy, new.policy),
+        *changes(old.rulebook, new.rulebook, "rulebook"),
         *(difference for action in sorted(actions) for difference in _of_action(old, new, action)),
     ]
     order = (Kind.LOOSENED, Kind.TIGHTENED, Kind.NEUTRAL)
     return sorted(dict.fromkeys(found), key=lambda difference: order.index(difference.kind))
-
-
-def _loosened(text: str) -> Difference:
-    return Difference(Kind.LOOSENED, text)
-
-
-def _tightened(text: str) -> Difference:
-    return Difference(Kind.TIGHTENED, text)
 
 
 # -- team.yml --------------------------------------------------------------------------------------------------------
@@ -72,9 +39,9 @@ def _roles_named(policy: Policy) -> set[str]:
 
 def _of_team(old: Team, new: Team, named: set[str]) -> Iterator[Difference]:
     if (old.workspace, old.enterprise) != (new.workspace, new.enterprise):
-        yield _loosened("team.yml is about another workspace")
+        yield loosened("team.yml is about another workspace")
     if old.solo is not new.solo:
-        yield _loosened("solo: who asks may now approve") if new.solo else _tightened("solo is over")
+        yield loosened("solo: who asks may now approve") if new.solo else tightened("solo is over")
     for user in {**old.people, **new.people}:
         yield from _of_person(old.people.get(user), new.people.get(user), named)
     yield from _of_teammates(old, new)
@@ -86,19 +53,19 @@ def _of_person(old: Member | None, new: Member | None, named: set[str]) -> Itera
         assert who is not None
         can = bool(who.roles - _IDLE) or bool(who.roles & named)
         if new is not None and can:
-            yield _loosened(f"{who.name} is added as {', '.join(sorted(who.roles))}")
+            yield loosened(f"{who.name} is added as {', '.join(sorted(who.roles))}")
         elif old is not None and can:
-            yield _tightened(f"{who.name} is removed")
+            yield tightened(f"{who.name} is removed")
         return
     gained, lost = new.roles - old.roles, old.roles - new.roles
     if gained - _IDLE or gained & named:
-        yield _loosened(f"{new.name} becomes {', '.join(sorted(gained))}")
+        yield loosened(f"{new.name} becomes {', '.join(sorted(gained))}")
     if lost & named:
-        yield _loosened(f"{new.name} is no longer {', '.join(sorted(lost & named))}, which rules speak of")
+        yield loosened(f"{new.name} is no longer {', '.join(sorted(lost & named))}, which rules speak of")
     elif lost - _IDLE:
-        yield _tightened(f"{new.name} is no longer {', '.join(sorted(lost))}")
+        yield tightened(f"{new.name} is no longer {', '.join(sorted(lost))}")
     if new.tier != old.tier:
-        make = _loosened if new.tier > old.tier else _tightened
+        make = loosened if new.tier > old.tier else tightened
         yield make(f"{new.name} goes from tier {old.tier} to tier {new.tier}")
 
 
@@ -108,15 +75,15 @@ def _of_teammates(old: Team, new: Team) -> Iterator[Difference]:
     for name in sorted(before.keys() | after.keys()):
         had, has = _reach(before.get(name)), _reach(after.get(name))
         if has - had:
-            yield _loosened(f"{name} may also use {', '.join(sorted(has - had))}")
+            yield loosened(f"{name} may also use {', '.join(sorted(has - had))}")
         if had - has:
-            yield _tightened(f"{name} may no longer use {', '.join(sorted(had - has))}")
+            yield tightened(f"{name} may no longer use {', '.join(sorted(had - has))}")
         if name in before and name in after:
             yield from _of_place(before[name], after[name])
             was, now = before[name].budget or Budget(), after[name].budget or Budget()
             yield from _of_budgets(was, now, f"the budget of {name}")
     for module in sorted(set(new.modules) - set(old.modules)):
-        yield _loosened(f"code is loaded from {module}")
+        yield loosened(f"code is loaded from {module}")
 
 
 def _reach(mate: Teammate | None) -> set[str]:
@@ -126,41 +93,26 @@ def _reach(mate: Teammate | None) -> set[str]:
 def _of_place(old: Teammate, new: Teammate) -> Iterator[Difference]:
     more = set(new.channels) - set(old.channels)
     if old.channels and (more or not new.channels):
-        yield _loosened(f"{new.name} also works in {', '.join(sorted(more)) or 'every channel'}")
+        yield loosened(f"{new.name} also works in {', '.join(sorted(more)) or 'every channel'}")
     if old.approvers != new.approvers:
-        yield _loosened(f"who answers for {new.name} changed, and whether that is tighter cannot be told")
+        yield loosened(f"who answers for {new.name} changed, and whether that is tighter cannot be told")
 
 
 # -- policy.yml ------------------------------------------------------------------------------------------------------
 
 
 def _of_settings(old: Policy, new: Policy) -> Iterator[Difference]:
-    if old.base_currency != new.base_currency:
-        yield _loosened(f"limits are now in {new.base_currency}, no longer in {old.base_currency}")
     sums = any(rule.when.sum for rule in (*old.rules, *new.rules))
     if old.rates != new.rates and sums:
-        yield _loosened("rates changed while rules sum up amounts, so what the sums come to cannot be compared")
+        yield loosened("rates changed while rules sum up amounts, so what the sums come to cannot be compared")
     yield from _of_budgets(old.budgets, new.budgets, "budgets")
-    before, after = _others(old), _others(new)
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            yield _loosened(f"{name} changed, and whether that is tighter cannot be told")
+    yield from changes(old, new)
 
 
 def _of_budgets(old: Budgets | Budget, new: Budgets | Budget, what: str) -> Iterator[Difference]:
     if old != new:
         tighter = new.is_within(old)  # pyright: ignore[reportArgumentType] -- both are of one kind
-        yield _tightened(f"{what}: less may be used") if tighter else _loosened(f"{what}: more may be used")
-
-
-def _others(policy: Policy) -> Mapping[str, Any]:
-    plain = policy.model_dump(mode="json")
-    approvals = {f"approvals: {name}": value for name, value in plain["approvals"].items()}
-    decided = {"approvals: expires_in", "approvals: channel", "approvals: remind_after"}
-    return {
-        **{name: value for name, value in plain.items() if name not in _COMPARED},
-        **{name: value for name, value in approvals.items() if name not in decided},
-    }
+        yield tightened(f"{what}: less may be used") if tighter else loosened(f"{what}: more may be used")
 
 
 def _of_action(old: Rules, new: Rules, action: str) -> Iterator[Difference]:
@@ -169,7 +121,7 @@ def _of_action(old: Rules, new: Rules, action: str) -> Iterator[Difference]:
         return
     points = points_for(old.policy, new.policy, action)
     if points is None:
-        yield _loosened(f"{action}: too many combinations of conditions to show that this is not looser")
+        yield loosened(f"{action}: too many combinations of conditions to show that this is not looser")
         return
     found: dict[Difference, None] = {}
     for considered in points:
@@ -211,18 +163,18 @@ def _asks_anyway(old: Policy, new: Policy, considered: Considered, before: Decis
 
 def _of_decisions(old: Decision, new: Decision, before: Team, after: Team) -> Difference | None:
     if old.verdict is not new.verdict:
-        make = _tightened if new.verdict.strictness > old.verdict.strictness else _loosened
+        make = tightened if new.verdict.strictness > old.verdict.strictness else loosened
         return make(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
     if old.verdict is not Verdict.REQUIRE_APPROVAL:
         return None
     could, can = _entitled(old, before), _entitled(new, after)
     asked, asks = old.approvers or Approvers(role="admin"), new.approvers or Approvers(role="admin")
     if not can <= could or asks.quorum < asked.quorum or (asked.group is not None and asks.group != asked.group):
-        return _loosened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
+        return loosened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
     if new.expires_in > old.expires_in:
-        return _loosened(f"an approval may stay open for {new.expires_in}, before it was {old.expires_in}")
+        return loosened(f"an approval may stay open for {new.expires_in}, before it was {old.expires_in}")
     if can != could or asks.quorum > asked.quorum or asks.group != asked.group or new.expires_in < old.expires_in:
-        return _tightened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
+        return tightened(f"{_words(old, before)} became {_words(new, after)} ({', '.join(new.rules)})")
     return None
 
 

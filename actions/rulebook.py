@@ -2,40 +2,33 @@
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.containment_rules import ContainmentRules
+from actions.looseness import Looser
 from actions.price_rules import PriceRules
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.swaps import ExchangeOrder, ExchangeRules, ExchangeWish, NewItem, exchanged
 from actions.written import (
-    IN_RETURN,
+    Destination,
     Look,
+    OrderRules,
     Refusal,
     StatusRule,
     WrittenRule,
-    WrittenRules,
+    card_meant,
+    left_of,
     named_in,
     offer_of,
     originals_of,
-    paid_for,
     refunded_for,
+    refuse_cards,
 )
 from core.money import Money
 
-__all__ = ["Look", "Refusal", "StatusRule", "WrittenRule"]
-
-
-class Destination(StrEnum):
-    """Where a refund may go."""
-
-    ORIGINAL = "original"
-    """The payment method with which the order was paid."""
-    GIFT_CARD = "gift_card"
-    """A gift card that the same customer already has."""
+__all__ = ["Destination", "Look", "Refusal", "StatusRule", "WrittenRule"]
 
 
 class WishedItem(BaseModel):
@@ -56,6 +49,8 @@ class ReturnWish(BaseModel):
     payment_method_id: str | None = None
     destination: Destination | None = None
     reason: str = ""
+    words: str = ""
+    """All that was said with it: who does not write “because” has a reason too."""
     evidence: list[str] = []
     """What came with the wish and shows the goods, such as the names of pictures."""
 
@@ -85,33 +80,30 @@ class RefundOrder(BaseModel):
 class DestinationRule(WrittenRule):
     """The rule that names where refunds may go."""
 
-    allowed: Annotated[list[Destination], Field(min_length=1)]
+    allowed: Annotated[list[Destination], Field(min_length=1), Looser.MORE]
 
 
 class EvidenceRule(WrittenRule):
     """The rule that names the words by which goods count as damaged; then a picture comes along, or a person looks."""
 
-    words: Annotated[list[Annotated[str, Field(min_length=2)]], Field(min_length=1)]
+    words: Annotated[list[Annotated[str, Field(min_length=2)]], Field(min_length=1), Looser.FEWER]
 
 
 class RepeatRule(WrittenRule):
     """The rule that says from how many other returns of one customer on a person looks."""
 
-    most: Annotated[int, Field(ge=0, strict=True)]
+    most: Annotated[int, Field(ge=0, strict=True), Looser.HIGHER]
 
 
-class ReturnRules(WrittenRules):
+class ReturnRules(OrderRules):
     """The rules of returns; only those that have a person look can be left out."""
 
-    same_customer: WrittenRule
     one_return_per_order: WrittenRule
-    delivered_only: StatusRule
-    items_in_order: WrittenRule
     same_item_once: WrittenRule
     refund_destination: DestinationRule
     no_more_than_paid: WrittenRule
-    damaged_evidence: EvidenceRule | None = None
-    repeat_refund: RepeatRule | None = None
+    damaged_evidence: Annotated[EvidenceRule | None, Looser.FEWER] = None
+    repeat_refund: Annotated[RepeatRule | None, Looser.FEWER] = None
 
 
 class Rulebook(BaseModel):
@@ -119,12 +111,12 @@ class Rulebook(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Annotated[int, Field(ge=1, strict=True)]
-    returns: ReturnRules | None = None
-    exchanges: ExchangeRules | None = None
-    prices: PriceRules | None = None
-    """Without it no price is proposed."""
-    containment: ContainmentRules | None = None
+    version: Annotated[int, Field(ge=1, strict=True), Looser.NEVER]
+    returns: Annotated[ReturnRules | None, Looser.MORE] = None
+    exchanges: Annotated[ExchangeRules | None, Looser.MORE] = None
+    prices: Annotated[PriceRules | None, Looser.ANY] = None
+    """Without it no price is proposed, and one that people agree to keeps within no bounds."""
+    containment: Annotated[ContainmentRules | None, Looser.MORE] = None
     """Without it no host is proposed for isolation."""
 
     def refund(self, order: Order, customer: Customer, wish: ReturnWish) -> RefundOrder | Refusal:
@@ -133,7 +125,7 @@ class Rulebook(BaseModel):
         if rules is None:
             do = "Write the section returns in rulebook.yml."
             return Refusal(rule="built-in:no-returns", reason="The rulebook says nothing about returns.", do=do)
-        refusal = _refuse_order(rules, order, customer) or _refuse_items(rules, order, wish)
+        refusal = rules.refuse_order(order, customer, once="one-return-per-order") or _refuse_items(rules, order, wish)
         if refusal is not None:
             return refusal
         method = _destination(rules, order, customer, wish)
@@ -156,7 +148,7 @@ class Rulebook(BaseModel):
     ) -> RefundOrder | Refusal:
         lines = _lines(order, wish)
         total = sum((line.price for line in lines), Money(0, order.currency))
-        left = paid_for(order) - refunded_for(order)
+        left = left_of(order)
         if left.minor <= 0 or total.minor <= 0:
             happened = f"Of what was paid for order {order.order_id}, {left} is left; the items cost {total}."
             return rules.refuse("no-more-than-paid", happened, "Check the order's payments and earlier refunds.")
@@ -197,9 +189,10 @@ def _looks(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWis
     """Why a person looks at this return first, whatever its amount."""
     damaged, repeat = rules.damaged_evidence, rules.repeat_refund
     if damaged is not None and not wish.evidence:
-        said = next((word for word in damaged.words if _says(wish.reason, word)), None)
+        text = f"{wish.reason}\n{wish.words}"
+        said = next((word for word in damaged.words if _says(text, word)), None)
         if said is not None:
-            yield rules.look("damaged-evidence", f"The reason says “{said}”, and no picture came along.")
+            yield rules.look("damaged-evidence", f"The request says “{said}”, and no picture came along.")
     if repeat is None:
         return
     back = refunded_for(order)
@@ -212,19 +205,6 @@ def _looks(rules: ReturnRules, order: Order, customer: Customer, wish: ReturnWis
 
 def _says(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
-
-
-def _refuse_order(rules: ReturnRules, order: Order, customer: Customer) -> Refusal | None:
-    if order.customer_id != customer.customer_id:
-        happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
-        return rules.refuse("same-customer", happened, "Name an order of this customer.")
-    if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
-        return rules.refuse("one-return-per-order", happened, "Wait until the return under way is settled.")
-    if order.status not in rules.delivered_only.statuses:
-        happened = f"Order {order.order_id} is {order.status}."
-        return rules.refuse("delivered-only", happened, "Ask again once it has been delivered.")
-    return None
 
 
 def _refuse_items(rules: ReturnRules, order: Order, wish: ReturnWish) -> Refusal | None:
@@ -261,21 +241,14 @@ def _destination(rules: ReturnRules, order: Order, customer: Customer, wish: Ret
     if wish.payment_method_id is not None:
         wanted = wish.payment_method_id
     elif wish.destination is Destination.GIFT_CARD:
-        cards = [each.payment_method_id for each in customer.payment_methods if each.kind == "gift_card"]
-        if len(cards) != 1 and not set(cards) & set(originals_of(order)):
-            return _refuse_cards(rules, customer, cards)
-        wanted = next((card for card in cards if card in originals_of(order)), cards[0])
+        card = card_meant(order, customer)
+        if card is None:
+            instead = "Refund to the original payment method."
+            return refuse_cards(rules, "refund-destination", customer, instead=instead)
+        wanted = card
     else:
         wanted = next(iter(originals_of(order)), "")
     return _permitted(rules, order, customer, wanted)
-
-
-def _refuse_cards(rules: ReturnRules, customer: Customer, cards: list[str]) -> Refusal:
-    if not cards:
-        happened = f"Customer {customer.customer_id} has no gift card."
-        return rules.refuse("refund-destination", happened, "Refund to the original payment method.")
-    happened = f"Customer {customer.customer_id} has {len(cards)} gift cards."
-    return rules.refuse("refund-destination", happened, f"Name one of them: {', '.join(cards)}.")
 
 
 def _permitted(rules: ReturnRules, order: Order, customer: Customer, wanted: str) -> PaymentMethod | Refusal:

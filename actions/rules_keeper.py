@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actions import rules_store
 from actions.approval import Answer, Click, Standing, identity_refusal
 from actions.intent import short
+from actions.looseness import Difference, Kind, kind_of, loosened
 from actions.policy import Rules
-from actions.policy_file import check_rules
-from actions.rule_change import Difference, Kind, compare, kind_of
+from actions.policy_file import Texts, check_rules
+from actions.rule_change import compare
 from actions.rule_file import PolicyInvalid
-from actions.rules_store import Change, Texts
+from actions.rules_store import Change
 from actions.team import Team
 from core import audit
 from core.db import Connection, Database
@@ -81,9 +82,9 @@ class RulesKeeper:
         try:
             if found is None:
                 raise PolicyInvalid("They are not kept any more.")
-            old = check_rules(found[1].policy, found[1].team, new.rulebook)
+            old = check_rules(found[1])
         except PolicyInvalid as error:
-            return [Difference(Kind.LOOSENED, f"the rules in force cannot be compared by this release: {error}")]
+            return [loosened(f"the rules in force cannot be compared by this release: {error}")]
         # Thousands of points are tried: nobody else should wait for that.
         return await asyncio.to_thread(compare, old, new, self._actions)
 
@@ -110,7 +111,7 @@ class RulesKeeper:
             rules.team.workspace,
             rules.version,
             was=before,
-            quorum=max(1, min(AGREE, len(_admins(team)))),
+            quorum=max(1, min(AGREE, len(team.admins))),
             differences=_plain(differences),
         )
         change = await rules_store.change_of(conn, change_id)
@@ -126,21 +127,20 @@ class RulesKeeper:
         )
 
     async def follow(self) -> bool:
-        """Judge by what Postgres says is in force, with this process's own rulebook; true when that was news."""
-        offer = self._offered
+        """Judge by what Postgres says is in force; true when that was news."""
+        offered = self._offered.rules
         async with self._database.connection() as conn:
-            version = await rules_store.version_in_force(conn, offer.rules.team.workspace)
+            version = await rules_store.version_in_force(conn, offered.team.workspace)
             if version is None or version == self._rules.version:
-                known = self._rules if version is not None else offer.rules
-                self._rules = _with_rulebook(known, offer.rules)
                 return False
             found = await rules_store.texts_of(conn, version)
-        if version == offer.rules.version:
-            self._rules = offer.rules
+        if version == offered.version:
+            self._rules = offered
         elif found is None:
             raise PolicyInvalid(f"Version {short(version)} is in force, and its files are not kept. Restore them.")
         else:
-            self._rules = check_rules(found[1].policy, found[1].team, offer.rules.rulebook)
+            # A release that reads these files otherwise than an earlier one calls them what they were called then.
+            self._rules = replace(check_rules(found[1]), version=version)
         return True
 
     async def change(self, change_id: str) -> Change | None:
@@ -174,16 +174,8 @@ class RulesKeeper:
         audit.append_at_end(conn, self._rules.team.workspace, event, actor=actor, subject=subject, detail=detail)
 
 
-def _with_rulebook(known: Rules, offered: Rules) -> Rules:
-    return Rules(known.policy, known.team, offered.rulebook, known.version)
-
-
 def _plain(differences: Sequence[Difference]) -> list[list[str]]:
     return [[difference.kind.value, difference.text] for difference in differences]
-
-
-def _admins(team: Team) -> list[str]:
-    return [user for user, member in team.people.items() if "admin" in member.roles]
 
 
 def _refusal_of(click: Click, standing: Standing | None, team: Team, change: Change | None) -> tuple[str, str] | None:
@@ -204,7 +196,7 @@ def _refuse_card(click: Click, team: Team, change: Change | None) -> tuple[str, 
 
 
 def _refuse_person(click: Click, team: Team, change: Change | None) -> tuple[str, str] | None:
-    if click.user_id not in _admins(team):
+    if click.user_id not in team.admins:
         return "not_entitled", "Only an admin can put looser rules in force. Nothing was changed."
     if change is not None and click.user_id in change.consents:
         return "already_voted", "You have agreed already; another admin must agree too."

@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from actions.policy_file import Texts
 from core.db import Connection, Row, jsonb
 from core.ids import new_id
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The files of one version as they were offered."""
-
-    policy: str
-    team: str
-    rulebook: str
 
 
 @dataclass(frozen=True)

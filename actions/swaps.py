@@ -6,14 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actions.records import Customer, Order, OrderItem, PaymentMethod
 from actions.written import (
-    IN_RETURN,
+    Destination,
+    OrderRules,
     Refusal,
-    StatusRule,
     WrittenRule,
-    WrittenRules,
+    card_meant,
+    left_of,
     named_in,
     offer_of,
     originals_of,
+    refuse_cards,
 )
 from core.money import Money
 
@@ -28,12 +30,13 @@ class Swap(BaseModel):
 
 
 class ExchangeWish(BaseModel):
-    """What is to be swapped, and the payment method for the difference; none means the original one."""
+    """What is to be swapped, and how the difference is settled; a named payment method goes before a destination."""
 
     model_config = ConfigDict(frozen=True)
 
     swaps: list[Swap]
     payment_method_id: str | None = None
+    destination: Destination | None = None
     reason: str = ""
 
 
@@ -64,13 +67,10 @@ class ExchangeOrder(BaseModel):
     rulebook_version: int
 
 
-class ExchangeRules(WrittenRules):
+class ExchangeRules(OrderRules):
     """The rules of exchanges; none can be left out."""
 
-    same_customer: WrittenRule
     one_exchange_per_order: WrittenRule
-    delivered_only: StatusRule
-    items_in_order: WrittenRule
     same_product: WrittenRule
     other_variant: WrittenRule
     on_sale: WrittenRule
@@ -88,7 +88,7 @@ def exchanged(
     version: int,
 ) -> ExchangeOrder | Refusal:
     """What this exchange comes to, or why there is none; a pure function of the records and the wish."""
-    refusal = _refuse_order(rules, order, customer) or _refuse_items(rules, order, wish)
+    refusal = rules.refuse_order(order, customer, once="one-exchange-per-order") or _refuse_items(rules, order, wish)
     if refusal is not None:
         return refusal
     sale = {each.item_id: each for each in on_sale}
@@ -99,9 +99,12 @@ def exchanged(
             return refused
     before = sum((line.price for line in lines), Money(0, order.currency))
     after = sum((sale[swap.new_item_id].price for swap in wish.swaps), Money(0, order.currency))
-    method = _method(rules, order, customer, wish, after - before)
+    method = _method(rules, order, customer, wish)
     if isinstance(method, Refusal):
         return method
+    unpaid = _refuse_difference(rules, order, method, after - before)
+    if unpaid is not None:
+        return unpaid
     return ExchangeOrder(
         item_ids=[swap.item_id for swap in wish.swaps],
         new_item_ids=[swap.new_item_id for swap in wish.swaps],
@@ -115,19 +118,6 @@ def exchanged(
         ],
         rulebook_version=version,
     )
-
-
-def _refuse_order(rules: ExchangeRules, order: Order, customer: Customer) -> Refusal | None:
-    if order.customer_id != customer.customer_id:
-        happened = f"Order {order.order_id} does not belong to customer {customer.customer_id}."
-        return rules.refuse("same-customer", happened, "Name an order of this customer.")
-    if order.in_return is not None or order.status in IN_RETURN:
-        happened = f"Order {order.order_id} is already {order.status}."
-        return rules.refuse("one-exchange-per-order", happened, "Wait until what is under way is settled.")
-    if order.status not in rules.delivered_only.statuses:
-        happened = f"Order {order.order_id} is {order.status}."
-        return rules.refuse("delivered-only", happened, "Ask again once it has been delivered.")
-    return None
 
 
 def _refuse_items(rules: ExchangeRules, order: Order, wish: ExchangeWish) -> Refusal | None:
@@ -168,17 +158,31 @@ def _refuse_swap(rules: ExchangeRules, line: OrderItem, new: NewItem | None, swa
     return None
 
 
-def _method(
-    rules: ExchangeRules, order: Order, customer: Customer, wish: ExchangeWish, difference: Money
-) -> PaymentMethod | Refusal:
+def _method(rules: ExchangeRules, order: Order, customer: Customer, wish: ExchangeWish) -> PaymentMethod | Refusal:
     wanted = wish.payment_method_id or next(iter(originals_of(order)), "")
+    if wish.payment_method_id is None and wish.destination is Destination.GIFT_CARD:
+        card = card_meant(order, customer)
+        if card is None:
+            names = named_in(customer.payment_methods)
+            return refuse_cards(rules, "difference-method", customer, instead=f"Name one of: {names}.")
+        wanted = card
     method = next((each for each in customer.payment_methods if each.payment_method_id == wanted), None)
     if method is None:
         happened = f"Customer {customer.customer_id} has no payment method {wanted or 'that paid for this order'}."
         return rules.refuse("difference-method", happened, f"Name one of: {named_in(customer.payment_methods)}.")
+    return method
+
+
+def _refuse_difference(rules: ExchangeRules, order: Order, method: PaymentMethod, difference: Money) -> Refusal | None:
     if method.kind == "gift_card" and difference.minor > 0:
         balance = method.balance
         if balance is None or balance < difference:
-            happened = f"{wanted} holds {'an unknown sum' if balance is None else balance}, and {difference} is due."
+            held = "an unknown sum" if balance is None else balance
+            happened = f"{method.payment_method_id} holds {held}, and {difference} is due."
             return rules.refuse("gift-card-balance", happened, "Name another payment method of the customer's.")
-    return method
+    back, left = Money(-difference.minor, difference.currency), left_of(order)
+    if back.minor > 0 and back > left:
+        happened = f"Of what was paid for order {order.order_id}, {left} is left; the exchange would give back {back}."
+        do = "Check the order's payments and earlier refunds, or name dearer items."
+        return Refusal(rule="built-in:no-more-than-paid", reason=happened, do=do)
+    return None

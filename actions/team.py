@@ -118,7 +118,7 @@ class Team(BaseModel):
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
-        if not any("admin" in member.roles for member in self.people.values()):
+        if not self.admins:
             raise misplaced("nobody here is an admin. Give one person the role admin.", "people")
         deciders = [member.name for member in self.people.values() if member.roles & _DECIDERS]
         if self.solo and len(deciders) > 1:
@@ -130,6 +130,11 @@ class Team(BaseModel):
             if name in names[:position]:
                 raise misplaced(f"two teammates are called {name!r}. Rename one.", "teammates", position, "name")
         return self
+
+    @property
+    def admins(self) -> list[str]:
+        """Everybody with the role admin."""
+        return [user for user, member in self.people.items() if "admin" in member.roles]
 
     def member(self, user_id: str) -> Member | None:
         """The person with this Slack id, or None for a stranger."""

@@ -11,7 +11,7 @@ from actions.ground import Ground
 from actions.mailbox import MAILBOX
 from actions.price_rules import outside_band
 from actions.products import PRODUCTS
-from actions.written import paid_for, refunded_for
+from actions.written import left_of
 from core.money import Money
 
 
@@ -56,7 +56,7 @@ async def _is_within_what_was_paid(claim: Claim) -> bool:
     order = await claim.ground.records.order(str(claim.target))
     if order is None or not isinstance(claim.value, Money) or claim.value.currency != order.currency:
         return False
-    return claim.value <= paid_for(order) - refunded_for(order)
+    return claim.value <= left_of(order)
 
 
 async def _is_a_host_of_ours(claim: Claim) -> bool:

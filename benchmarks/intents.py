@@ -1,13 +1,15 @@
 """How well the `classify` skill sorts questions into 77 intents without a model, and how well it knows when not to.
 
-Run from the root: COUNTERSIGN_PUBLIC_DATA=<folder> python -m benchmarks.intents [file that keeps the vectors]
+Run from the root: COUNTERSIGN_PUBLIC_DATA=<folder> python -m benchmarks.intents [--seed N] [--kept FILE]
+
+The seed chooses which quarter is held out; FILE keeps the vectors for the next run.
 """
 
+import argparse
 import asyncio
 import csv
 import os
 import random
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,20 +21,24 @@ from graphs.reasoner import Example
 from graphs.rules_reasoner import RulesReasoner
 from memory.embedder import ProcessEmbedder
 
-SEED, TEST_SHARE, BATCH = 77, 0.25, 64
+TEST_SHARE, BATCH = 0.25, 64
 
 
 def main() -> None:
     """Embed everything once, then classify the held-out quarter by all of the rest, by 10 and by 5 of each intent."""
+    given = argparse.ArgumentParser()
+    given.add_argument("--seed", type=int, default=77)
+    given.add_argument("--kept", type=Path)
+    chosen = given.parse_args()
     folder = Path(os.environ["COUNTERSIGN_PUBLIC_DATA"]) / "support"
     with (folder / "banking77_train.csv").open(encoding="utf-8") as file:
         rows = [Example(row["category"], row["text"]) for row in csv.DictReader(file)]
-    asyncio.run(_measure(rows, Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    asyncio.run(_measure(rows, chosen.seed, chosen.kept))
 
 
-async def _measure(rows: list[Example], kept: Path | None) -> None:
+async def _measure(rows: list[Example], seed: int, kept: Path | None) -> None:
     vectors = await _vectors(rows, kept)
-    dice = random.Random(SEED)
+    dice = random.Random(seed)
     by_label: defaultdict[str, list[Example]] = defaultdict(list)
     for row in rows:
         by_label[row.label].append(row)
@@ -43,7 +49,7 @@ async def _measure(rows: list[Example], kept: Path | None) -> None:
         cut = round(len(examples) * TEST_SHARE)
         test += examples[:cut]
         train[label] = examples[cut:]
-    print(f"{len(rows)} questions, {len(train)} intents, {len(test)} held out (seed {SEED})")
+    print(f"{len(rows)} questions, {len(train)} intents, {len(test)} held out (seed {seed})")
 
     async def embed(texts: Sequence[str]) -> list[list[float]]:
         return [vectors[text] for text in texts]

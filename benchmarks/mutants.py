@@ -18,7 +18,13 @@ from pathlib import Path
 
 import pytest
 
-POLICY = ("test_conditions.py", "test_policy.py", "test_policy_file.py", "test_policy_oracle.py")
+POLICY = (
+    "test_conditions.py",
+    "test_policy_edges.py",
+    "test_policy.py",
+    "test_policy_file.py",
+    "test_policy_oracle.py",
+)
 #: Which tests are to notice a fault in which module.
 SUITES: Mapping[str, Sequence[str]] = {
     "policy": POLICY,
@@ -33,6 +39,9 @@ SUITES: Mapping[str, Sequence[str]] = {
     "limits": ("test_caps.py",),
     "caps": ("test_caps.py",),
     "autonomy": ("test_autonomy.py",),
+    "rulebook": ("test_returns_oracle.py",),
+    "swaps": ("test_returns_oracle.py",),
+    "looseness": ("test_looseness.py",),
 }
 SECONDS = 60
 _TURNED = {

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from tests.support.returns_cases import Case, Shop, agrees
 from tests.support.returns_oracle import ALONE
+from tests.support.returns_tangles import Tangles
+
+#: How many tangled requests are put for each delivered order.
+TIMES = 10
 
 
 def main() -> None:
@@ -20,6 +24,8 @@ def main() -> None:
     print(f"{len(shop.delivered)} delivered orders, {len(honest)} honest requests, {len(violations)} violations")
     for name, cases in (("honest", honest), ("violations", violations)):
         _compare(shop, name, cases)
+    tangles = Tangles(shop)
+    _compare(tangles.shop, "tangled", list(tangles.cases(TIMES)))
     for kind in ("whole", "part"):
         _share(shop, kind, [case for case in honest if case.kind == kind])
 

@@ -230,7 +230,7 @@ def _put_together(settings: Settings, clock: Clock, metrics: Metrics, ground: _G
         batches=Batches(database, doors.approvals, catalogue, rules, fits=batch_card.fits),
         grants=Grants(database, rules),
         errands=Errands(database, catalogue, rules),
-        releasing=Releasing(database, catalogue, runs, dispatcher, metrics),
+        releasing=Releasing(database, catalogue, runs, dispatcher, presence.reopening, metrics),
         presence=presence,
         workflows=workflows,
         runs=runs,

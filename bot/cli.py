@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -192,7 +193,10 @@ async def _reset(arguments: argparse.Namespace, settings: Settings, clock: Clock
 
 async def _import(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> int:
     if arguments.what == "rules":
-        return _import_rules(arguments, settings)
+        from bot.importing import import_price_rules
+
+        print(*await import_price_rules(settings, clock, arguments.source, write=arguments.write), sep="\n")
+        return 0
     from bot.local.sandbox.shop_import import import_shop
 
     counted = await asyncio.to_thread(import_shop, arguments.source, settings.home.resolve(), clock=clock)
@@ -200,15 +204,6 @@ async def _import(arguments: argparse.Namespace, settings: Settings, clock: Cloc
         f"Imported into the sandbox shop: {counted.orders} orders ({counted.delivered} delivered) of"
         f" {counted.customers} customers, {counted.products} products."
     )
-    return 0
-
-
-def _import_rules(arguments: argparse.Namespace, settings: Settings) -> int:
-    from actions.action import Catalogue
-    from bot.importing import import_price_rules
-
-    actions = Catalogue.scan().names()
-    print(*import_price_rules(arguments.source, settings.company, actions=actions, write=arguments.write), sep="\n")
     return 0
 
 
@@ -278,14 +273,20 @@ async def _list(arguments: argparse.Namespace, settings: Settings, clock: Clock)
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    # A terminal would break what is wider than itself; a pipe gets all of it.
+    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print("\n".join(table(rows, most)))
+
+
+def table(rows: Sequence[dict[str, Any]], most: int | None) -> list[str]:
+    """The rows as lines under a head, each cut to `most` characters where that is a limit."""
     if not rows:
-        print("Nothing yet.")
-        return
+        return ["Nothing yet."]
     shown = [name for name in rows[0] if not isinstance(rows[0][name], dict | list)]
     widths = {name: max(len(name), *(len(_cell(row[name])) for row in rows)) for name in shown}
-    print("  ".join(name.ljust(widths[name]) for name in shown))
-    for row in rows:
-        print("  ".join(_cell(row[name]).ljust(widths[name]) for name in shown).rstrip())
+    cells = [shown, *([_cell(row[name]) for name in shown] for row in rows)]
+    lines = ["  ".join(map(str.ljust, line, widths.values())).rstrip() for line in cells]
+    return [line if most is None or len(line) <= most else f"{line[: most - 1]}…" for line in lines]
 
 
 def _cell(value: Any) -> str:

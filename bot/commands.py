@@ -90,7 +90,9 @@ class Further:
 
 @dataclass(frozen=True)
 class ShowHelp:
-    """Tell what can be said."""
+    """Tell what can be said; with the name of a verb or a workflow, that one in full."""
+
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ USAGE: dict[str, str] = {
     "schedule": "schedule add <workflow> <when>: <what it needs> | list | pause <id> | resume <id> | remove <id>",
     "pause": "pause [workflow|action|connector <name>] [because <reason>]",
     "resume": "resume [workflow|action|connector <name>]",
-    "help": "help",
+    "help": "help [verb or workflow]",
 }
 ADD_USAGE = "schedule add <workflow> <when>: <what it needs>"
 CHANGES = ("pause", "resume", "remove")
@@ -265,5 +267,5 @@ _READERS: dict[str, Callable[[str], Command]] = {
     "schedules": _schedule,
     "pause": _pause,
     "resume": _resume,
-    "help": lambda rest: ShowHelp(),
+    "help": lambda rest: ShowHelp(_id(rest).lower()),
 }

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from actions.action import Catalogue
 from actions.policy import Rules
-from actions.policy_file import first_policy, load_rules
+from actions.policy_file import FILES, Texts, check_rules, first_policy
 from actions.rulebook import first_rulebook
 from actions.team import first_team
 from bot.local.home import make_folder, using
 
 SAMPLE = Path(__file__).parent / "sample"
 MANIFEST = Path(__file__).parent.parent / "manifest.yml"
-FILES = ("team.yml", "policy.yml", "rulebook.yml")
 
 
 def settle_sample_company(company: Path) -> None:
@@ -27,7 +26,7 @@ def settle_sample_company(company: Path) -> None:
 def settle_first_company(company: Path, *, workspace: str, admin: str) -> None:
     """Put there a company of one admin and no other approver, allowing nothing; raises HomeUnwritable."""
     make_folder(company)
-    texts = (first_team(workspace, admin), first_policy(), first_rulebook())
+    texts = (first_policy(), first_team(workspace, admin), first_rulebook())
     for name, text in zip(FILES, texts, strict=True):
         if not (company / name).exists():
             with using(company / name):
@@ -36,6 +35,4 @@ def settle_first_company(company: Path, *, workspace: str, admin: str) -> None:
 
 def read_company(company: Path, catalogue: Catalogue) -> Rules:
     """The rules of those files, checked with the tests they hold; raises PolicyInvalid naming file, line and reason."""
-    return load_rules(
-        *(company / name for name in ("policy.yml", "team.yml", "rulebook.yml")), actions=catalogue.names()
-    )
+    return check_rules(Texts.of(company), actions=catalogue.names())

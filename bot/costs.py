@@ -14,6 +14,8 @@ from graphs.model_calls import list_spend
 Row = Mapping[str, Any]
 
 _MOST_LINES = 30
+_USUAL = "Usual for a call: 1 to 3 s from a model nearby, 2 to 10 s from elsewhere."
+_SLOW_SECONDS = 10
 _NOTHING = "No model was asked anything this month, so nothing was spent on models. Rules cost nothing."
 
 
@@ -51,7 +53,7 @@ def cost_text(rows: Sequence[Row]) -> str:
     if len(lines) > _MOST_LINES:
         more = len(lines) - _MOST_LINES
         lines = [*lines[:_MOST_LINES], f"… and {more} more lines. The command line lists all: `countersign cost`."]
-    return "\n".join(lines)
+    return "\n".join([*lines, _USUAL])
 
 
 def _who(row: Row) -> str:
@@ -88,4 +90,6 @@ def _dollars(cost: Decimal) -> str:
 def _latency(row: Row) -> str:
     if row["p50_ms"] is None:
         return ""
-    return f" · half within {row['p50_ms'] / 1000:.1f} s, 95 % within {row['p95_ms'] / 1000:.1f} s"
+    half, most = row["p50_ms"] / 1000, row["p95_ms"] / 1000
+    slow = ", slower than usual" if half > _SLOW_SECONDS else ""
+    return f" · half within {half:.1f} s, 95 % within {most:.1f} s{slow}"

@@ -21,6 +21,7 @@ from bot.commands import (
     StartRun,
     StopRun,
     Unknown,
+    nearest,
     parse,
 )
 from bot.delivery import Delivery
@@ -28,7 +29,7 @@ from bot.intake import Desk, Effect, answer
 from bot.pointer import Pointer
 from bot.runs import RunDesk, say
 from bot.schedules import ScheduleDesk
-from bot.slack.blocks import answers
+from bot.slack.blocks import answers, help_answers
 from bot.slack.blocks.approval_card import APPROVE_ANYWAY, REJECT
 from bot.slack.blocks.reminder import second_thought
 from bot.slack.blocks.run_card import STOP
@@ -120,12 +121,23 @@ class CommandDesk:
 
     def _explain(self, asked: ShowHelp | Incomplete | Unknown) -> str:
         match asked:
-            case ShowHelp():
-                return answers.help_text(self._command, self._runs.engine.purposes(), self._usages.values())
+            case ShowHelp(about):
+                return self._help(about)
             case Incomplete(_, usage):
                 return answers.incomplete(usage, self._command)
             case Unknown(said, nearest):
                 return answers.unknown_verb(said, nearest, self._command, self._usages)
+
+    def _help(self, about: str) -> str:
+        if not about:
+            return help_answers.help_text(self._command, self._runs.engine.purposes(), self._usages)
+        if about in self._usages:
+            return help_answers.verb_help(self._command, self._usages[about])
+        found = self._runs.engine.workflows.get(about)
+        if found is None:
+            near = nearest(about, [*self._usages, *self._runs.engine.workflows.names()])
+            return answers.unknown_verb(about, f"help {near}" if near else None, self._command, self._usages)
+        return help_answers.workflow_help(self._command, found.name, found.purpose, found.usage, found.examples)
 
     async def _act(self, delivery: Delivery, asked: Command) -> Effect:
         match asked:

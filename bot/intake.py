@@ -15,6 +15,8 @@ from core.outbox import Conversation, owe_ephemeral, owe_post
 
 #: After so many tries the person is told that it did not work.
 MOST_TRIES = 5
+#: One try that has not ended by then is broken off: what it waits for may never come, and its person waits behind it.
+PATIENCE = timedelta(minutes=5)
 
 _AT_ONCE = 8
 _POLL_SECONDS = 1.0
@@ -46,13 +48,23 @@ async def answer(conn: Connection, delivery: Delivery, text: str) -> None:
 class Intake:
     """Handles deliveries, several at a time, in order per person."""
 
-    def __init__(self, database: Database, *, commands: Desk, clicks: Desk, gave_up: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        commands: Desk,
+        clicks: Desk,
+        gave_up: str,
+        metrics: Metrics,
+        patience: timedelta = PATIENCE,
+    ) -> None:
         self._database = database
         self._deliveries = Deliveries(database)
         self._commands = commands
         self._clicks = clicks
         self._gave_up = gave_up
         self._metrics = metrics
+        self._patience = patience
         self._bell = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,7 +101,8 @@ class Intake:
     async def handle(self, delivery: Delivery) -> None:
         """Do what one claimed delivery asks, and mark it handled with it; never raises."""
         try:
-            await self._settle(delivery)
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await self._settle(delivery)
         except AlreadyHandled:
             log.info("delivery %s was handled elsewhere", delivery.delivery_id)
         except (DatabaseError, Postponed, Unclear) as error:

@@ -14,15 +14,12 @@ from bot.settings import Settings
 from bot.up import running_stores
 from core.audit import recent as recent_audit
 from core.clock import Clock
-from core.db import Database, DatabaseError, connect, open_database
+from core.db import Database, DatabaseError, connect, is_untouched, open_database
 from graphs import model_calls
 from graphs.store import RunStore
 from scheduler.store import ScheduleStore
 
 Rows = list[dict[str, Any]]
-
-#: Postgres's code for a table that is not there.
-_NO_SUCH_TABLE = "42P01"
 
 
 async def rows_of(name: str, settings: Settings, clock: Clock, *, limit: int) -> Rows:
@@ -46,7 +43,7 @@ async def _read(name: str, database: Database, settings: Settings, limit: int) -
     try:
         return await _READERS[name](database, settings, limit)
     except DatabaseError as error:
-        if error.sqlstate != _NO_SUCH_TABLE:
+        if not is_untouched(error):
             raise
         # Nothing was ever started on this database, so there is nothing to list yet.
         return []

@@ -19,6 +19,7 @@ from core.cache import open_cache
 from core.clock import Clock
 from core.db import open_database
 from core.errors import CountersignError
+from core.text import counted
 from memory.line import Problem, as_json
 from memory.measures import in_words, measure
 from memory.mif import from_mif, to_mif
@@ -36,16 +37,16 @@ class MemoryAsked(CountersignError):
 async def run(arguments: Namespace, settings: Settings, clock: Clock, out: TextIO) -> int:
     """Do one of export, import, report, token; 0 only where nothing is left out."""
     async with _keeping(settings, clock) as keeping:
+        if arguments.what == "report":
+            return await _report(keeping, out)
         workspace = arguments.workspace or await _only_workspace(keeping)
         match arguments.what:
             case "export":
                 return await _export(keeping, workspace, arguments.subject, arguments.format, clock, out)
             case "import":
                 return await _import(keeping, workspace, Path(arguments.subject), arguments.format, out)
-            case "token":
-                return await _token(keeping, workspace, arguments.subject, out)
             case _:
-                return await _report(keeping, out)
+                return await _token(keeping, workspace, arguments.subject, out)
 
 
 @asynccontextmanager
@@ -107,8 +108,8 @@ async def _import(keeping: Keeping, workspace: str, path: Path, form: str, out: 
     lines, problems = _lines(text, form)
     done = await keeping.exchange.take(workspace, lines, by=getpass.getuser())
     problems = [*problems, *done.problems]
-    counted = ", ".join(f"{many} {kind}" for kind, many in sorted(done.counts.items())) or "nothing"
-    print(f"Imported {counted}.", file=out)
+    kinds = sorted((kind, many) for kind, many in done.counts.items() if kind != "header")
+    print(f"Imported {', '.join(counted(many, kind) for kind, many in kinds) or 'nothing'}.", file=out)
     for problem in problems[:_MOST_PROBLEMS]:
         print(f"  line {problem.line}: {problem.text}", file=out)
     if problems:

@@ -31,6 +31,21 @@ from memory.item import ItemId
 from memory.playbook import ToneNote, Wish
 from memory.spoken_rule import read_rule, rule_from_edit
 
+#: How each word after `memory` is said in full.
+_WAYS: Mapping[str, str] = {
+    "remember": "remember <a sentence>",
+    "facts": "facts <of what> [as of 2026-03-31]",
+    "rule": "rule never say <a phrase>",
+    "rules": "rules",
+    "confirm": "confirm <rule>",
+    "drop": "drop <rule>",
+    "forget": "forget me, here, @person, <a message's link> or from <date> to <date>",
+    "forgotten": "forgotten <receipt>",
+    "held": "held",
+    "release": "release <number>",
+    "keep-out": "keep-out <number>",
+    "disputes": "disputes",
+}
 _SETTLERS = frozenset({"admin", "operator", "approver"})
 _MOST_LETTERS = 20_000
 _LINK = re.compile(r"<?https?://\S+?/archives/([A-Z0-9]+)/p(\d{10})(\d{6})\S*?>?")
@@ -84,7 +99,8 @@ class MemoryVerb:
             "keep-out": lambda asked: self._settle_held(asked, release=False),
             "disputes": self._disputes,
         }
-        self.usage = f"memory {' | '.join([*self._more, *self._own])} …"
+        more_ways = [verb.usage.removeprefix("memory ") for verb in self._more.values()]
+        self.usage = f"memory {' | '.join([*more_ways, *(_WAYS[word] for word in self._own)])}"
 
     async def consider(self, delivery: Delivery, text: str) -> Effect:
         """Do what the word after `memory` says, for whoever may ask it."""
@@ -98,7 +114,7 @@ class MemoryVerb:
             return await other.consider(delivery, words.strip())
         own = self._own.get(word.lower())
         if own is None:
-            return say(f"Say what about memory: {self.usage}. Nothing was changed.")
+            return say(memory_answers.what_about([*self._more, *self._own]))
         return _told(own(_Asked(delivery, member, words.strip())))
 
     def _remember(self, asked: _Asked) -> Effect:
@@ -147,7 +163,7 @@ class MemoryVerb:
         async def show(conn: Connection) -> str:
             delivery = asked.delivery
             _, count = await place_of(conn, self._keeping, delivery.workspace, delivery.channel, asked.person)
-            found = await self._keeping.playbook.listed(count, states=("active", "suggested"))
+            found = await self._keeping.playbook.listed_in(conn, count, states=("active", "suggested"))
             return memory_answers.rules(sorted(found, key=lambda rule: rule.state))
 
         return show
@@ -244,7 +260,7 @@ class MemoryVerb:
             place = Conversation(delivery.workspace, delivery.channel, delivery.thread_ts)
             for claim_id in open_[:5]:
                 await show_card(conn, DISPUTE_CARD, claim_id, place)
-            return f"{len(open_)} wait for a person's word; the oldest are shown here."
+            return f"Waiting for a person's word: {len(open_)}. The oldest are shown here."
 
         return show
 

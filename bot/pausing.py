@@ -11,13 +11,10 @@ from bot.settings import Settings
 from bot.switch import names_of, problem_with
 from bot.up import running_stores
 from core.clock import Clock
-from core.db import Connection, DatabaseError, connect, open_database
+from core.db import Connection, DatabaseError, connect, is_untouched, open_database
 from core.errors import CountersignError, Refused
 from core.ids import RunId
 from core.metrics import Metrics
-
-#: Postgres's codes for a function or table that is not there.
-_NOT_THERE = frozenset({"42883", "42P01"})
 
 
 async def pause(settings: Settings, clock: Clock, kind: str, name: str, *, because: str) -> str:
@@ -43,7 +40,7 @@ async def _pause(url: str, team: Team, target: Target, because: str) -> str:
             async with database.transaction() as conn:
                 made = await switch.pause(conn, target, By("cli"), because)
         except DatabaseError as error:
-            if error.sqlstate not in _NOT_THERE:
+            if not is_untouched(error):
                 raise
             raise CountersignError(
                 "Nothing was ever started on this database, so there is nothing to pause."

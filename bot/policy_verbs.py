@@ -2,41 +2,60 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from actions import history, rules_store
 from actions.intent import short
+from actions.looseness import Kind, kind_of
 from actions.policy import Rules
+from actions.policy_file import FILES, Texts
 from actions.replay import Replayed, replay
-from actions.rule_change import compare, kind_of
+from actions.rule_change import compare
 from actions.rule_file import PolicyInvalid, text_of
 from actions.rules_keeper import Offer
-from actions.rules_store import Texts
 from bot.extending import catalogue_of
 from bot.local.home import using
 from bot.rules_watch import offer_of, read_offer
 from bot.settings import Settings
 from bot.up import running_stores
 from core.clock import Clock
-from core.db import Database, open_database
+from core.db import Database, DatabaseError, is_untouched, open_database
 from core.errors import Refused
 
-_NAMES = ("policy.yml", "team.yml", "rulebook.yml")
 _MOST_SHOWN = 20
+_FIRST = "No rules are in force yet; these will be at the next start."
+
+
+class NeverStarted(Refused):
+    """The database has none of our tables, so there is nothing to look up."""
 
 
 @asynccontextmanager
 async def _database(settings: Settings, clock: Clock) -> AsyncGenerator[Database]:
-    async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as database:
-        yield database
+    try:
+        async with running_stores(settings, clock) as stores, open_database(stores.database_url, min_size=1) as opened:
+            yield opened
+    except DatabaseError as error:
+        if not is_untouched(error):
+            raise
+        raise NeverStarted("Nothing was ever started on this database, so nothing was judged yet. Start it.") from error
 
 
 async def check(settings: Settings, clock: Clock) -> list[str]:
     """Whether the files may be put in force, and how they compare with what is; raises PolicyInvalid."""
     offer = read_offer(settings.company, catalogue_of(settings.company).names())
     lines = [f"The files are good: version {offer.rules.version}, {len(offer.rules.policy.tests)} tests passed."]
-    async with _database(settings, clock) as database:
-        return [*lines, *await _compared(settings, database, offer)]
+    return [*lines, *await compared(settings, clock, offer)]
+
+
+async def compared(settings: Settings, clock: Clock, offer: Offer) -> list[str]:
+    """How these files compare with what is in force, and whether they wait for people."""
+    try:
+        async with _database(settings, clock) as database:
+            return await _compared(settings, database, offer)
+    except NeverStarted:
+        return [_FIRST]
 
 
 async def _compared(settings: Settings, database: Database, offer: Offer) -> list[str]:
@@ -44,13 +63,13 @@ async def _compared(settings: Settings, database: Database, offer: Offer) -> lis
         version = await rules_store.version_in_force(conn, offer.rules.team.workspace)
         found = None if version is None else await rules_store.texts_of(conn, version)
     if version is None or found is None:
-        return ["No rules are in force yet; these will be at the next start."]
+        return [_FIRST]
     if version == offer.rules.version:
         return ["They are in force."]
     differences = compare(offer_of(found[1], None).rules, offer.rules, catalogue_of(settings.company).names())
     kind = kind_of(differences)
     wait = " They wait until two admins (or the only one) agree in Slack, or for COUNTERSIGN_ACCEPT_LOOSER_RULES."
-    lines = [f"In force is {short(version)}. These are {kind}.{wait if kind == 'loosened' else ''}"]
+    lines = [f"In force is {short(version)}. These are {kind}.{wait if kind is Kind.LOOSENED else ''}"]
     return [*lines, *(f"  {each.kind}: {each.text}" for each in differences[:_MOST_SHOWN])]
 
 
@@ -71,8 +90,7 @@ async def explain(settings: Settings, clock: Clock, run_id: str) -> list[str]:
 
 async def simulate(settings: Settings, clock: Clock, file: Path) -> list[str]:
     """What the rules in this policy file would have said to everything that was judged so far."""
-    company = settings.company
-    texts = Texts(text_of(file), text_of(company / "team.yml"), text_of(company / "rulebook.yml"))
+    texts = replace(Texts.of(settings.company), policy=text_of(file))
     rules: Rules = offer_of(texts, catalogue_of(settings.company).names()).rules
     async with _database(settings, clock) as database, database.connection() as conn:
         rows = await history.judgements(conn, run_id=None, limit=100_000)
@@ -119,8 +137,7 @@ async def rollback(settings: Settings, clock: Clock, version: str) -> list[str]:
         if offer.rules.version != found[0]:
             raise PolicyInvalid(f"This release reads version {short(found[0])} differently. Edit the files instead.")
         lines = await _compared(settings, database, offer)
-    texts = (found[1].policy, found[1].team, found[1].rulebook)
-    for name, text in zip(_NAMES, texts, strict=True):
+    for name, text in zip(FILES, astuple(found[1]), strict=True):
         path = settings.company / name
         with using(path):
             path.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from bot.desks import Verb
 from bot.intake import Effect
 from bot.remembering import Memory, Upkeep
 from bot.runs import say
-from bot.slack.blocks import recall_answers
+from bot.slack.blocks import limits, recall_answers
 from bot.slack.blocks.recall_answers import USEFUL
 from core.db import Connection
 from core.outbox import Conversation, owe_ephemeral
@@ -45,7 +45,7 @@ class SearchVerb:
         as_of = _AS_OF.search(text)
         words = (text[: as_of.start()] if as_of else text).strip()
         if not words:
-            return say(f"Say what to look for: `{self.usage}`.")
+            return say(f"Say what to look for: `{limits.escape(self.usage)}`.")
         at = _day(as_of[1]) if as_of else None
         if as_of and at is None:
             return say(f"There is no day {as_of[1]}. Write it like 2026-03-31.")

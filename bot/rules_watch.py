@@ -8,17 +8,16 @@ from pathlib import Path
 
 from actions.approval import Click
 from actions.policy import Rules
-from actions.policy_file import check_rules
-from actions.rule_file import PolicyInvalid, read_text, text_of
-from actions.rulebook import Rulebook
+from actions.policy_file import FILES, Texts, check_rules
+from actions.rule_file import PolicyInvalid
 from actions.rules_keeper import Offer, RulesKeeper
-from actions.rules_store import Change, Texts
+from actions.rules_store import Change
 from bot.delivery import Delivery
 from bot.desks import Directory
 from bot.intake import Effect
 from bot.pointer import Pointer
 from bot.slack.blocks.rules_card import rules_card
-from bot.telling import admins_of, tell_operators
+from bot.telling import tell_operators
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
@@ -33,8 +32,7 @@ LOOK_SECONDS = 1.0
 
 def read_offer(company: Path, actions: Sequence[str]) -> Offer:
     """The rules in the files of this folder; raises PolicyInvalid naming file, line and reason."""
-    texts = Texts(*(text_of(company / name) for name in ("policy.yml", "team.yml", "rulebook.yml")))
-    return offer_of(texts, actions)
+    return offer_of(Texts.of(company), actions)
 
 
 def offer_of(texts: Texts, actions: Sequence[str] | None) -> Offer:
@@ -42,8 +40,7 @@ def offer_of(texts: Texts, actions: Sequence[str] | None) -> Offer:
 
     Without `actions`, rules may speak of actions that are gone by now.
     """
-    rulebook = read_text("rulebook.yml", texts.rulebook, Rulebook).content
-    return Offer(check_rules(texts.policy, texts.team, rulebook, actions=actions), texts)
+    return Offer(check_rules(texts, actions=actions), texts)
 
 
 async def tell_of_looser_rules(conn: Connection, change: Change, rules: Rules) -> None:
@@ -53,7 +50,7 @@ async def tell_of_looser_rules(conn: Connection, change: Change, rules: Rules) -
         await show_card(conn, "rules", change.change_id, Conversation(change.workspace, channel))
         return
     card = rules_card(change)
-    for admin in admins_of(rules):
+    for admin in rules.team.admins:
         place = Conversation(change.workspace, admin)
         await owe_ephemeral(conn, place, person=admin, text=card.text, blocks=card.blocks)
 
@@ -75,7 +72,7 @@ class RulesWatch:
 
     def _fingerprint(self) -> str:
         parts: list[bytes] = []
-        for name in ("policy.yml", "team.yml", "rulebook.yml"):
+        for name in FILES:
             try:
                 parts.append((self._company / name).read_bytes())
             except OSError as error:

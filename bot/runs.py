@@ -53,9 +53,9 @@ class Engine:
     workflows: Workflows
 
     def purposes(self) -> dict[str, str]:
-        """Each workflow with what it needs to be told and what it is for."""
+        """Each workflow with what it is for."""
         found = (self.workflows.get(name) for name in self.workflows.names())
-        return {each.name: f"{each.usage} — {each.purpose}" for each in found if each is not None}
+        return {each.name: each.purpose for each in found if each is not None}
 
 
 def say(text: str) -> Effect:
@@ -91,7 +91,7 @@ class RunDesk:
             return answers.may_not_start()
         names = self.engine.workflows.names()
         if workflow not in names:
-            close = get_close_matches(workflow, names, n=1, cutoff=0.5)
+            close = get_close_matches(workflow, names, n=1, cutoff=0.6)
             return answers.unknown_workflow(workflow, close[0] if close else None, names)
         if self.team().teammate(workflow, delivery.channel) is None:
             return answers.no_teammate(workflow, self.team().where(workflow))

@@ -70,8 +70,7 @@ def telling_of_trips(rules: Callable[[], Rules]) -> Tell:
     async def tell(conn: Connection, pause: PauseMade) -> None:
         now = rules()
         channel, team = now.policy.approvals.channel, now.team
-        admins = [user for user, member in team.people.items() if "admin" in member.roles]
-        for place in [channel] if channel is not None else admins:
+        for place in [channel] if channel is not None else team.admins:
             text = answers.tripped(pause_sentence(pause, team.name_of))
             where = Conversation(pause.workspace, place)
             await owe_post(conn, where, text=text, receiver_key=f"{pause.pause_id}.tripped.{place}")

@@ -5,16 +5,11 @@ from core.db import Connection
 from core.outbox import Conversation, owe_ephemeral, owe_post
 
 
-def admins_of(rules: Rules) -> list[str]:
-    """Everybody who administers this installation."""
-    return [user for user, member in rules.team.people.items() if "admin" in member.roles]
-
-
 async def tell_operators(conn: Connection, rules: Rules, text: str, *, key: str) -> None:
     """Owe `text` to the approvals channel, or to each admin alone; one message for each key."""
     channel, workspace = rules.policy.approvals.channel, rules.team.workspace
     if channel is not None:
         await owe_post(conn, Conversation(workspace, channel), text=text, receiver_key=key)
         return
-    for admin in admins_of(rules):
+    for admin in rules.team.admins:
         await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)

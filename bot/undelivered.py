@@ -27,7 +27,7 @@ class Undelivered:
         view, card_id = await self._load(owed.card.subject_id), owed.card.card_id
         if view is None or view.state != ApprovalState.PENDING:
             return None
-        admins = {user for user, member in self._team().people.items() if "admin" in member.roles}
+        admins = self._team().admins
         text = answers.undelivered(view, owed.place.channel, error)
 
         async def tell(conn: Connection) -> None:

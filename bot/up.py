@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -55,21 +55,22 @@ async def up(settings: Settings, clock: Clock) -> int:
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores]:
-    """Postgres and Valkey: those configured, else our own, stopped again at the end."""
+async def open_stores(settings: Settings, clock: Clock, *, beside: bool = False) -> AsyncGenerator[Stores]:
+    """Postgres and Valkey: those configured, else our own, stopped at the end; `beside` spares what ran before."""
     home = settings.home.resolve()
     postgres = None if settings.database_url else EmbeddedPostgres(home, clock=clock)
     valkey = None if settings.redis_url else EmbeddedValkey(home, clock=clock)
+    servers = [server for server in (postgres, valkey) if server is not None]
+    ours = [server for server in servers if not beside or server.pid is None]
     try:
         yield Stores(
             settings.database_url.get_secret_value() if settings.database_url else await _start(postgres),
             settings.redis_url.get_secret_value() if settings.redis_url else await _start(valkey),
-            [server for server in (postgres, valkey) if server is not None],
+            servers,
         )
     finally:
-        for server in (valkey, postgres):
-            if server is not None:
-                await server.stop()
+        for server in reversed(ours):
+            await server.stop()
 
 
 async def _start(server: EmbeddedServer | None) -> str:
@@ -88,16 +89,9 @@ def require_free_ports(settings: Settings) -> None:
             )
 
 
-@asynccontextmanager
-async def running_stores(settings: Settings, clock: Clock) -> AsyncGenerator[Stores]:
+def running_stores(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Stores]:
     """As `open_stores`, but servers that run already go on running afterwards: for a look from beside."""
-    home = settings.home.resolve()
-    postgres = EmbeddedPostgres(home, clock=clock)
-    if settings.database_url or postgres.pid is None:
-        async with open_stores(settings, clock) as stores:
-            yield stores
-        return
-    yield Stores(await postgres.start(), "", [])
+    return open_stores(settings, clock, beside=True)
 
 
 #: All that this installation ever writes into its home, and so all that a reset may remove.

@@ -41,13 +41,21 @@ class WhyDesk:
         run = await self._run_of(RunId(run_id))
         is_theirs = run is not None and run.request.requester == person and "guest" not in member.roles
         if not (is_theirs or member.roles & _READERS):
-            return say("Only who asked for a run, approvers, operators, admins and auditors can have it explained.")
+            return say(_not_theirs(run_id))
         if run is None or run.request.workspace != team.workspace:
             return say(answers.no_such_run(run_id))
         async with self._database.connection() as conn:
             effects = await story_of(conn, run.run_id)
             told = await rows_about(conn, run.request.workspace, run.run_id)
         return say(explained(run, effects, told))
+
+
+def _not_theirs(run_id: str) -> str:
+    # The same for a run that there is and for one that there is not.
+    return (
+        f"You asked for no run `{limits.brief(run_id, 60)}`. Approvers, operators, admins and auditors can have any run"
+        " explained."
+    )
 
 
 def explained(run: Run, effects: list[dict[str, Any]], told: tuple[int, int, int]) -> str:

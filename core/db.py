@@ -61,6 +61,7 @@ __all__ = [
     "connect",
     "is_fenced",
     "is_outage",
+    "is_untouched",
     "jsonb",
     "open_database",
     "raise_if_cancelled",
@@ -86,6 +87,11 @@ def is_fenced(error: BaseException) -> bool:
 def is_outage(error: BaseException) -> bool:
     """True when `error` says that the database could not be reached, rather than that a statement was wrong."""
     return isinstance(error, psycopg.OperationalError | PoolTimeout | psycopg.InterfaceError)
+
+
+def is_untouched(error: BaseException) -> bool:
+    """True when `error` says that a table or function is not there: nothing was ever started on this database."""
+    return isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedFunction)
 
 
 def raise_if_cancelled() -> None:

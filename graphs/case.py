@@ -12,6 +12,7 @@ from actions.assets import Criticality, Host
 from actions.containment_rules import ContainmentRules
 from actions.intelligence import Exploited, Sighting
 from core.ids import CardId
+from core.text import counted
 from graphs.campaign import By, Campaign
 
 #: A campaign that was silent for so long is over: what comes after is another case.
@@ -215,10 +216,10 @@ def headline(case: CaseData) -> str:
     what = {
         By.HOST: f"{case.subject} talks to {_many(case.targets, 'address', 'addresses')}",
         By.SOURCE: f"{case.subject} reaches for {_many(case.targets, 'target')} in {_many(case.signatures, 'way')}",
-        By.SIGNATURE: f"{_all(case.sources, 'does', 'do')} the same to one target ({case.subject})",
+        By.SIGNATURE: f"{_all(case.sources, 'does', 'do')} the same to {case.subject.rpartition('@')[2]}",
         By.TARGET: f"{_all(case.sources, 'reaches', 'reach')} for {case.subject}",
     }[case.by]
-    return f"{what}: {case.alerts:,} alerts"
+    return f"{what}: {counted(case.alerts, 'alert')}"
 
 
 def _all(sources: Mapping[str, int], does: str, do: str) -> str:
@@ -226,8 +227,7 @@ def _all(sources: Mapping[str, int], does: str, do: str) -> str:
 
 
 def _many(names: Mapping[str, int], one: str, several: str = "") -> str:
-    count = len(names)
-    return f"1 {one}" if count == 1 else f"{count} {several or one + 's'}"
+    return counted(len(names), one, several)
 
 
 def most(names: Mapping[str, int]) -> list[str]:

@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.money import Money
+from core.text import counted, lasted
 
 _MOST_LISTED = 8
+#: What a state is called by those who do not know its name; the others are words already.
+_WORDS = {
+    "ready": "under way",
+    "awaiting": "waiting for a person",
+    "pending": "not answered yet",
+    "executing": "under way",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ def written(figures: Figures) -> str:
 
 
 def _day(at: datetime) -> str:
-    return f"{at:%a %Y-%m-%d %H:%M} UTC"
+    # Written like this, whoever reads it in Slack sees it in their own time zone.
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _happened(figures: Figures) -> str:
@@ -73,11 +82,12 @@ def _happened(figures: Figures) -> str:
         return "Nothing was asked of the team."
     lines = ["*What happened*"]
     for workflow, states in sorted(figures.runs.items()):
-        total = sum(states.values())
-        lines.append(f"• {workflow}: {total} run{'' if total == 1 else 's'} ({_counts(states)})")
+        lines.append(f"• {workflow}: {counted(sum(states.values()), 'run')} ({_counts(states)})")
     lines += [f"• {action}: {_counts(states)}" for action, states in sorted(figures.effects.items()) if states]
     if figures.refunds:
-        lines.append(f"• Refunded: {', '.join(map(str, _sums(figures.refunds)))} in {len(figures.refunds)} refunds")
+        lines.append(
+            f"• Refunded: {', '.join(map(str, _sums(figures.refunds)))} in {counted(len(figures.refunds), 'refund')}"
+        )
     if figures.cases:
         lines.append(f"• Cases of alerts: {_counts(figures.cases)}")
     if figures.reversals:
@@ -86,7 +96,9 @@ def _happened(figures: Figures) -> str:
 
 
 def _counts(states: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(states.items()))
+    return ", ".join(
+        f"{count} {_WORDS.get(state) or state.replace('_', ' ')}" for state, count in sorted(states.items())
+    )
 
 
 def _sums(amounts: Sequence[Money]) -> list[Money]:
@@ -101,33 +113,25 @@ def _decided(figures: Figures) -> str:
         return ""
     lines = ["*What people decided*", f"• Approvals asked: {_counts(figures.approvals)}"]
     if figures.waited:
-        ordered = sorted(figures.waited)
-        total = sum(ordered, timedelta())
+        ordered = sorted(span.total_seconds() for span in figures.waited)
+        half, longest, together = ordered[len(ordered) // 2], ordered[-1], sum(ordered)
         lines.append(
-            f"• Waited for an answer: {_long(ordered[len(ordered) // 2])} in the middle, {_long(ordered[-1])} at most,"
-            f" {_long(total)} together"
+            f"• Waited for an answer: half of them up to {lasted(half)}, {lasted(longest)} at most, {lasted(together)}"
+            " together"
         )
     if figures.edits:
         lines.append(f"• Given with changes: {figures.edits}")
     return "\n".join(lines)
 
 
-def _long(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
 def _waits(figures: Figures) -> str:
-    lines = [f"• {each.summary} (since {each.asked_at:%a %H:%M} UTC)" for each in figures.waiting[:_MOST_LISTED]]
+    lines = [f"• {each.summary} (since {_day(each.asked_at)})" for each in figures.waiting[:_MOST_LISTED]]
     if len(figures.waiting) > _MOST_LISTED:
         lines.append(f"• … and {len(figures.waiting) - _MOST_LISTED} more")
     if figures.in_doubt:
         lines.append(f"• In doubt: {figures.in_doubt}; their cards say what to look for")
     if figures.undelivered:
-        lines.append(f"• Could not be delivered: {figures.undelivered}; look at countersign outbox")
+        lines.append(f"• Could not be delivered: {figures.undelivered}; an operator finds each in the log")
     return "\n".join(["*What waits*", *lines]) if lines else "Nothing waits for anybody."
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,7 +16,8 @@ from memory.spoken_rule import read_rule
 FEWEST_WORDS = 4
 #: Of a reply with so many words it is taken for the text itself, and not for what is said about it.
 TEXT_WORDS = 60
-_FIELD = re.compile(r"^[^\S\n]*(title|audience|points?|sources?|tags?)\s*:\s*(.*)$", re.IGNORECASE | re.MULTILINE)
+# On a line of its own, or after a semicolon on that of another: a command is one line.
+_LABEL = re.compile(r"(?:^|;)[^\S\n]*(title|audience|points?|sources?|tags?)[^\S\n]*:", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w[\w'’-]*")
 _PASTED = re.compile(r"^\s*(?:text:\s*|(?=#\s))", re.IGNORECASE)
 _AGREED = re.compile(
@@ -53,9 +55,7 @@ class Brief(BaseModel):
     @property
     def outline(self) -> list[str]:
         """The parts of the post, in order: its points, or what its sentences speak of."""
-        parts = self.points or [
-            part.strip(" .") for part in _SENTENCE.split(_FIELD.sub("", self.text)) if part.strip(" .")
-        ]
+        parts = self.points or [part.strip(" .;") for part in _SENTENCE.split(_unnamed(self.text)) if part.strip(" .;")]
         return [f"Opening: why {self.audience or 'the reader'} should care", *parts, "Closing: what to do next"]
 
 
@@ -73,6 +73,12 @@ class Draft(BaseModel):
     def whole(self) -> str:
         """Title and text as one."""
         return f"# {self.title}\n\n{self.body}"
+
+    @property
+    def opening(self) -> str:
+        """The first paragraph that is no heading, on one line: what a list of posts tells of this one."""
+        paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", self.body))
+        return next((each for each in paragraphs if each and not each.startswith("#")), "")
 
     @property
     def slug(self) -> str:
@@ -95,15 +101,37 @@ class StyleRule(BaseModel):
 
 def read_brief(text: str) -> Brief:
     """The brief in these words: free text, with lines such as `Audience: …` where somebody wrote them."""
-    found = {name.casefold().rstrip("s"): value.strip() for name, value in _FIELD.findall(text)}
+    found = {label[1].casefold().rstrip("s"): text[label.end() : end].strip() for label, end in _fields(text)}
     return Brief(
         text=text.strip(),
         title=found.get("title", ""),
         audience=found.get("audience", ""),
-        points=_listed(found.get("point", "")),
+        points=_points(found.get("point", "")),
         sources=_listed(found.get("source", "")),
         tags=[tag for part in found.get("tag", "").split(",") if (tag := part.strip())][:20],
     )
+
+
+def _fields(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Each label in the text, with where its value ends: at the next one, or with its line."""
+    labels = list(_LABEL.finditer(text))
+    for label, following in zip_longest(labels, labels[1:]):
+        most = len(text) if following is None else following.start()
+        line = text.find("\n", label.end(), most)
+        yield label, most if line < 0 else line
+
+
+def _unnamed(text: str) -> str:
+    kept: list[str] = []
+    at = 0
+    for label, end in _fields(text):
+        kept.append(text[at : label.start()])
+        at = end
+    return "".join([*kept, text[at:]])
+
+
+def _points(value: str) -> list[str]:
+    return _listed(value if ";" in value else value.replace(",", ";"))
 
 
 def _listed(value: str) -> list[str]:

@@ -79,13 +79,15 @@ class LlmReasoner:
         await self._chains.close()
 
     async def classify(self, text: str, examples: Sequence[Example]) -> Thought[str | None]:
-        """The label the model chooses; one that no example has is not believed."""
+        """The label the model chooses; one that no example has is not believed, and certain is what rules say too."""
         labels = list(dict.fromkeys(example.label for example in examples))
         shown = [{"label": example.label, "text": example.text} for example in examples]
         asked = await self._ask("classify", {"text": text, "examples": shown}, _label_among(labels), _said_label)
+        by_rules = await self._fallback.classify(text, examples)
         if asked.outcome != "ok":
-            return self._fallen(asked, await self._fallback.classify(text, examples))
-        return replace(self._thought(asked, cast(str | None, asked.answer)), certain=asked.answer is not None)
+            return self._fallen(asked, by_rules)
+        label = cast(str | None, asked.answer)
+        return replace(self._thought(asked, label), certain=label is not None and label == by_rules.value)
 
     async def extract(self, text: str, wanted: WantedFacts[Schema]) -> Thought[Schema | None]:
         """What the model finds, in the wanted shape; the workflow checks it against trusted records."""
@@ -193,8 +195,8 @@ def _said_label(answer: Any) -> str | None:
 
 
 def _failed(asked: Asked) -> str:
-    """Which models did not answer and how, each said once."""
-    tried = dict(asked.before)
+    """Which models did not answer and how, each said once; a try of the one that did answer is nobody's concern."""
+    tried = {name: outcome for name, outcome in asked.before if asked.outcome != "ok" or name != asked.model}
     return ", ".join(f"model {name} {_IN_WORDS.get(outcome, outcome)}" for name, outcome in tried.items())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.db import Connection, Database, jsonb
 from core.ids import RunId
+from core.text import counted, lasted
 from graphs.budget import dollars
 
 #: With fewer earlier runs the range between two of them cannot hold four of five further ones.
@@ -44,11 +45,13 @@ class Prediction:
     def in_words(self) -> str:
         """The prediction as a card shows it."""
         if self.seconds is None:
-            return "no history yet" if not self.runs else f"no history yet ({self.runs} of {ENOUGH_HISTORY} runs)"
-        cost = "cost unknown" if self.micro is None else _between(self.micro, _cost, " USD")
-        parts = [_between(self.seconds, _span), cost]
+            before = f" ({counted(self.runs, 'earlier run')}, it takes {ENOUGH_HISTORY})" if self.runs else ""
+            return f"no history yet{before}"
+        free = self.micro is not None and not self.micro.high
+        cost = "cost unknown" if self.micro is None else "no cost" if free else _between(self.micro, _cost, " USD")
+        parts = [_between(self.seconds, lasted), cost]
         if self.approvals is not None:
-            parts.append(_between(self.approvals, _count, " approvals"))
+            parts.append(_between(self.approvals, _count, _unit(self.approvals)))
         return f"{', '.join(parts)} (from {self.runs} earlier runs)"
 
     def to_json(self) -> dict[str, Any]:
@@ -95,16 +98,13 @@ def _count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def _unit(approvals: Range) -> str:
+    return " approval" if _count(approvals.low) == _count(approvals.high) == "1" else " approvals"
+
+
 def _between(found: Range, write: Callable[[float], str], unit: str = "") -> str:
     low, high = write(found.low), write(found.high)
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 async def pasts_of(database: Database, workflow: str, limit: int = 50) -> list[Past]:

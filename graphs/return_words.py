@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -37,6 +38,14 @@ class ReturnAsk(BaseModel):
     destination: str | None = None
     """A payment method id, or `original`, `gift card`, `paypal`, `credit card`."""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came with a request: all its words, and the pictures that show the goods."""
+
+    words: str
+    pictures: Sequence[str] = ()
 
 
 def read_ask(text: str) -> ReturnAsk | None:
@@ -78,10 +87,10 @@ def wished_items(order: Order, named: Sequence[str]) -> list[WishedItem]:
     if [name.casefold() for name in named] == ["all"]:
         ids = [line.item_id for line in order.items]
         return [WishedItem(item_id=item_id, count=ids.count(item_id)) for item_id in dict.fromkeys(ids)]
-    found = [item for name in named for item in _items_in(order, name)]
-    if not found:
+    found = [_items_in(order, name) for name in named]
+    if not all(found) or not found:
         raise NoPlan(f"I could not tell which items of {order.order_id} come back. Name them: {_offer(order.items)}.")
-    return found
+    return [item for items in found for item in items]
 
 
 def _items_in(order: Order, name: str) -> list[WishedItem]:
@@ -113,16 +122,26 @@ def _offer(lines: Sequence[OrderItem]) -> str:
     return ", ".join(f"{item_id} ({name})" for item_id, name in unique.items())
 
 
-def wished_return(order: Order, customer: Customer, ask: ReturnAsk, evidence: Sequence[str] = ()) -> ReturnWish:
+def wished_return(order: Order, customer: Customer, ask: ReturnAsk, said: Said) -> ReturnWish:
     """The return that is asked for; raises NoPlan rather than guess."""
-    items, shown = wished_items(order, ask.items), list(evidence)
-    words = (ask.destination or "").casefold()
-    if words in {"", "original"}:
-        return ReturnWish(items=items, reason=ask.reason, evidence=shown)
-    if words == "gift card":
-        return ReturnWish(items=items, reason=ask.reason, evidence=shown, destination=Destination.GIFT_CARD)
-    method = _method(customer, ask.destination or "")
-    return ReturnWish(items=items, reason=ask.reason, evidence=shown, payment_method_id=method)
+    destination, method = _to(customer, ask.destination or "")
+    return ReturnWish(
+        items=wished_items(order, ask.items),
+        payment_method_id=method,
+        destination=destination,
+        reason=ask.reason,
+        words=said.words,
+        evidence=list(said.pictures),
+    )
+
+
+def _to(customer: Customer, words: str) -> tuple[Destination | None, str | None]:
+    """Where these words send the money: to a kind of destination, to a payment method, or as the rulebook has it."""
+    if words.casefold() in {"", "original"}:
+        return None, None
+    if words.casefold() == "gift card":
+        return Destination.GIFT_CARD, None
+    return None, _method(customer, words)
 
 
 def _method(customer: Customer, words: str) -> str:
@@ -146,9 +165,8 @@ def wished_exchange(order: Order, customer: Customer, ask: ReturnAsk, products: 
         product = next((each for each in products if each.product_id == line.product_id), None)
         wanted = _variant(product, new, instead_of=line.item_id)
         swaps += [Swap(item_id=line.item_id, new_item_id=wanted)] * named[0].count
-    words = (ask.destination or "").casefold()
-    method = None if words in {"", "original"} else _method(customer, ask.destination or "")
-    return ExchangeWish(swaps=swaps, payment_method_id=method, reason=ask.reason)
+    destination, method = _to(customer, ask.destination or "")
+    return ExchangeWish(swaps=swaps, payment_method_id=method, destination=destination, reason=ask.reason)
 
 
 def _variant(product: Product | None, words: str, *, instead_of: str) -> str:

@@ -61,7 +61,7 @@ def _hear(rounds: Rounds) -> Node:
         context, facts = runtime.context, state["case"]["facts"]
         if context.run.request.dry:
             return with_more(state, facts={**facts, "agreed": True})
-        said = await context.listen(facts.get("heard", 0), "Waits for what you say in this thread.")
+        said = await context.listen(facts.get("heard", 0), "what you say in this thread.")
         try:
             weighed = await rounds.weigh({**facts, "heard": said[-1].place}, said, context)
         except NoPlan as error:

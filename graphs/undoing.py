@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 from core import audit
@@ -58,6 +59,29 @@ async def latest_undoing(conn: Connection, run_id: str) -> tuple[RunId, bool] | 
     )
     row = await cursor.fetchone()
     return None if row is None else (RunId(row["run_id"]), row["alive"])
+
+
+@dataclass(frozen=True)
+class Try:
+    """A run that was begun to take back one step of another."""
+
+    run_id: RunId
+    is_recent: bool
+
+
+async def last_try(conn: Connection, run_id: str, step: str, *, since: datetime, within: timedelta) -> Try | None:
+    """The newest run that was begun `since` then to take back this step; recent where it ended `within` that time."""
+    cursor = await conn.execute(
+        """
+        select run_id, coalesce(finished_at > core.now() - %s, false) as is_recent from graphs.run
+        where undoes = %s and created_at >= %s
+          and (request -> 'undoes' ->> 'steps' is null or request -> 'undoes' -> 'steps' ? %s)
+        order by created_at desc limit 1
+        """,
+        (within, run_id, since, step),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Try(RunId(row["run_id"]), row["is_recent"])
 
 
 async def show_on_ended(conn: Connection, run_id: str, *, key: str, state: StepState, note: str) -> None:

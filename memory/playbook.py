@@ -187,7 +187,7 @@ def _banned(text: str, rule: Rule) -> Iterator[Finding]:
     assert isinstance(rule.check, BannedPhrase)
     for place in _standing(rule.check.phrase).finditer(text):
         instead = f" Write “{rule.check.instead}” instead." if rule.check.instead else ""
-        yield Finding(rule, place.start(), place.end(), f"“{place[0]}” is not written here.{instead}")
+        yield Finding(rule, place.start(), place.end(), f"“{place[0]}” stands in it.{instead}")
 
 
 def _emoji(text: str, rule: Rule) -> Iterator[Finding]:

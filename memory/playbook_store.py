@@ -34,16 +34,27 @@ class StoredPlaybook:
     ) -> list[Rule]:
         """The rules of these kinds and states in these scopes, oldest first; one whose key is gone is left out."""
         async with self._database.transaction() as conn:
-            ids = {await self._store.scope_of(conn, scope): scope for scope in scopes}
-            await fence(conn, ids)
-            cursor = await conn.execute(
-                """
-                select * from memory.rule where scope_id = any(%s) and kind = any(%s) and state = any(%s)
-                order by said_at, rule_id
-                """,
-                (list(ids), list(kinds), list(states)),
-            )
-            found = [await self._rule(conn, ids[row["scope_id"]], row) for row in await cursor.fetchall()]
+            return await self.listed_in(conn, scopes, kinds=kinds, states=states)
+
+    async def listed_in(
+        self,
+        conn: Connection,
+        scopes: Sequence[Scope],
+        *,
+        kinds: Iterable[Kind] = ("style", "practice"),
+        states: Iterable[State],
+    ) -> list[Rule]:
+        """As `listed`, in the caller's transaction: one that has made a scope would wait for itself elsewhere."""
+        ids = {await self._store.scope_of(conn, scope): scope for scope in scopes}
+        await fence(conn, ids)
+        cursor = await conn.execute(
+            """
+            select * from memory.rule where scope_id = any(%s) and kind = any(%s) and state = any(%s)
+            order by said_at, rule_id
+            """,
+            (list(ids), list(kinds), list(states)),
+        )
+        found = [await self._rule(conn, ids[row["scope_id"]], row) for row in await cursor.fetchall()]
         return [rule for rule in found if rule is not None]
 
     async def rule(self, rule_id: str) -> Rule | None:

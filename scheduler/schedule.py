@@ -144,6 +144,8 @@ class When:
 
 
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_STEP = r"\*(?:/(\d+))?"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?s?"
 _AT = r"\s+at\s+(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?(?:\s*(?P<half>am|pm))?\b"
@@ -169,6 +171,22 @@ def parse_when(text: str) -> When:
     zone = _ZONE.match(text, found.end())
     rest = text[zone.end() if zone else found.end() :].lstrip(" ,:;")
     return When(cron, checked_zone(zone["zone"]) if zone else None, rest)
+
+
+def in_words(cron: str) -> str:
+    """How people write this cron, so that `parse_when` understands it again; empty where they have no words for it."""
+    minute, hour, *_, weekday = cron.split()
+    daily = re.fullmatch(r"(\d+) (\d+) \* \* \S+", cron)
+    if daily is not None:
+        named = {"*": "day", "mon,tue,wed,thu,fri": "weekday"}.get(weekday)
+        *others, last = [_DAY_NAMES[_WEEKDAYS.index(day)] for day in weekday.split(",")] if named is None else [named]
+        days = f"{', '.join(others)} and {last}" if others else last
+        return f"every {days} at {int(hour):02}:{int(minute):02}"
+    for form, unit in ((rf"{_STEP} \* \* \* \*", "minute"), (rf"0 {_STEP} \* \* \*", "hour")):
+        found = re.fullmatch(form, cron)
+        if found is not None:
+            return f"every {found[1]} {unit}s" if found[1] else f"every {unit}"
+    return ""
 
 
 def _cron_of(found: dict[str, str | None]) -> str:

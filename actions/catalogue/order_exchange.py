@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.action import Call, Effect, action
-from actions.catalogue.order_update import ReturnMade, restore_order
+from actions.catalogue.order_update import ReturnMade, moved_on, restore_order
 from actions.ground import Ground
 from actions.trusted import CUSTOMER_METHODS, ORDER, ORDER_CUSTOMER
 from core.money import Money
@@ -69,15 +69,7 @@ async def exchange_order(args: Exchange, call: Call) -> Exchanged:
 @exchange_order.precheck
 async def still_exchangeable(args: Exchange, ground: Ground) -> str:
     """The order may have moved on between the approval and the sending."""
-    order = await ground.records.order(args.order_id)
-    if order is None:
-        return f"The shop has no order {args.order_id} any more, so nothing was sent."
-    if order.in_return is not None:
-        return f"{args.order_id} has been put in return meanwhile, so nothing was sent."
-    exchanges = ground.rulebook.exchanges
-    if exchanges is None or order.status not in exchanges.delivered_only.statuses:
-        return f"{args.order_id} is “{order.status}” by now, which cannot be exchanged, so nothing was sent."
-    return ""
+    return await moved_on(args.order_id, ground, ground.rulebook.exchanges, "exchanged")
 
 
 @exchange_order.attested

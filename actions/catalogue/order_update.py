@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from actions.action import Call, Effect, action
 from actions.ground import Ground
 from actions.trusted import CUSTOMER_METHODS, ORDER, ORDER_PAYMENTS
+from actions.written import OrderRules
 from core.money import Money
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -61,15 +62,18 @@ async def update_order(args: OrderReturn, call: Call) -> OrderUpdated:
 @update_order.precheck
 async def still_returnable(args: OrderReturn, ground: Ground) -> str:
     """The order may have moved on between the approval and the sending."""
-    order = await ground.records.order(args.order_id)
+    return await moved_on(args.order_id, ground, ground.rulebook.returns, "returned")
+
+
+async def moved_on(order_id: str, ground: Ground, rules: OrderRules | None, what: str) -> str:
+    """Why the order, as it stands now, cannot be returned or exchanged under these rules; empty where it can."""
+    order = await ground.records.order(order_id)
     if order is None:
-        return f"The shop has no order {args.order_id} any more, so nothing was sent."
+        return f"The shop has no order {order_id} any more, so nothing was sent."
     if order.in_return is not None:
-        return f"{args.order_id} has been put in return meanwhile, so nothing was sent."
-    returns = ground.rulebook.returns
-    statuses = [] if returns is None else returns.delivered_only.statuses
-    if order.status not in statuses:
-        return f"{args.order_id} is “{order.status}” by now, which cannot be returned, so nothing was sent."
+        return f"{order_id} has been put in return meanwhile, so nothing was sent."
+    if rules is None or order.status not in rules.delivered_only.statuses:
+        return f"{order_id} is “{order.status}” by now, which cannot be {what}, so nothing was sent."
     return ""
 
 

@@ -3,17 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from aiohttp.helpers import encode_basic_auth
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from yarl import URL
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from actions.connecting import Kind, Opened, Opening
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.kev import KevCatalogue
+from actions.connectors.private import PrivateUrl
 from actions.connectors.stix import as_compared, sightings_in
 from actions.connectors.wire import own_session
 from actions.intelligence import INTELLIGENCE, Exploited, Indicator, IntelligenceUnavailable, Sighting
@@ -27,25 +27,16 @@ _MOST_PAGES = 500
 _MOST_OBJECTS = 500_000
 
 
-def _private(text: str) -> str:
-    url = URL(text)
-    if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-        raise ValueError("write an https address without a name or password in it.")
-    return text
-
-
 class Collection(BaseModel):
     """One TAXII collection."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    api_root: str
+    api_root: PrivateUrl
     """Its API root, such as https://taxii.example/api1/."""
     collection: str = Field(pattern=r"^[A-Za-z0-9-]{1,100}$")
     user: str | None = None
     """Whose password the secret of this feed's name is; without it the secret is a token."""
-
-    _is_private = field_validator("api_root")(_private)
 
 
 class FeedsOptions(BaseModel):
@@ -54,35 +45,17 @@ class FeedsOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     taxii: dict[str, Collection] = {}
-    kev_url: str | None = None
+    kev_url: PrivateUrl | None = None
     kev_file: Path | None = None
     refresh: Duration = timedelta(hours=1)
     stale_after: Duration = timedelta(days=1)
     """A feed that is down is believed as it was for so long."""
-
-    @field_validator("kev_url")
-    @classmethod
-    def _is_private(cls, text: str | None) -> str | None:
-        return None if text is None else _private(text)
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
         if not self.taxii and self.kev_url is None and self.kev_file is None:
             raise ValueError("name at least one feed: under taxii, kev_url or kev_file.")
         return self
-
-
-class _Vulnerability(BaseModel):
-    cve: str = Field(alias="cveID")
-    name: str = Field(alias="vulnerabilityName")
-    vendor: str = Field(alias="vendorProject")
-    product: str
-    added_on: date = Field(alias="dateAdded")
-    ransom: str = Field("Unknown", alias="knownRansomwareCampaignUse")
-
-
-class _Catalogue(BaseModel):
-    vulnerabilities: list[_Vulnerability]
 
 
 Known = Mapping[tuple[Indicator, str], list[Sighting]]
@@ -193,12 +166,12 @@ class Feeds:
                 found: Any = json.loads(await asyncio.to_thread(path.read_bytes))
             else:
                 found = await self._json("the catalogue", url or "", {}, {"Accept": "application/json"})
-            catalogue = _Catalogue.model_validate(found)
+            catalogue = KevCatalogue.model_validate(found)
         except (OSError, ValueError, ValidationError, RecursionError) as error:
             raise IntelligenceUnavailable(
                 "The catalogue of exploited vulnerabilities cannot be read. Check kev_url or kev_file."
             ) from error
-        return {each.cve.upper(): _exploited(each) for each in catalogue.vulnerabilities}
+        return {each.cve.upper(): each.exploited() for each in catalogue.vulnerabilities}
 
     async def _json(self, name: str, url: str, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
         within = ClientTimeout(total=60)
@@ -222,17 +195,6 @@ class Feeds:
         if not isinstance(found, dict):
             raise IntelligenceUnavailable(f"The feed {name} says nothing that can be understood.")
         return cast(dict[str, Any], found)
-
-
-def _exploited(found: _Vulnerability) -> Exploited:
-    return Exploited(
-        cve=found.cve,
-        name=found.name,
-        vendor=found.vendor,
-        product=found.product,
-        added_on=found.added_on,
-        for_ransom=found.ransom == "Known",
-    )
 
 
 async def _open(options: FeedsOptions, opening: Opening) -> Opened:

@@ -11,7 +11,7 @@ from pydantic import field_validator
 
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, Rejected, Reply, Unreachable
-from actions.connectors.post_file import FileOptions, mark_of, post_id_of, request_of
+from actions.connectors.post_file import FileOptions, file_of, mark_of, post_id_of
 from actions.intent import Record
 
 
@@ -43,7 +43,7 @@ class FolderConnector:
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The file's content or which file goes, purely; raises Rejected."""
-        return request_of(record, receiver_key, self._options)
+        return file_of(record, receiver_key, self._options)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Write the file, or take it away; raises Rejected or Unreachable, and never leaves half a file."""

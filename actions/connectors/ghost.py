@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 from markdown_it import MarkdownIt
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from yarl import URL
 
 from actions.catalogue.post_publish import Post, Retraction
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
+from actions.connectors.site import looked_at, request_of
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -34,15 +35,7 @@ class GhostOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text.rstrip("/")
+    url: PrivateUrl
 
 
 class _Tag(BaseModel):
@@ -80,7 +73,7 @@ class GhostConnector:
         window: timedelta,
         clock: Clock,
     ) -> None:
-        self._session, self._url, self._clock = session, options.url, clock
+        self._session, self._url, self._clock = session, options.url.rstrip("/"), clock
         self._key_id, self._key = _halves(key)
         self.account = account
         self.window = window
@@ -88,17 +81,17 @@ class GhostConnector:
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The post as Ghost takes it, or which one goes, purely; raises Rejected."""
         headers = {"Content-Type": "application/json", **_VERSION}
-        try:
-            if record.action == "post.publish":
-                body = {"posts": [_body(Post.model_validate(record.args), receiver_key)]}
-                return Outbound("POST", f"{_POSTS}/?source=html", compact(body), headers)
-            if record.action == "post.retract":
-                gone = Retraction.model_validate(record.args)
-                if gone.post_id and set(gone.post_id) <= _ID:
-                    return Outbound("DELETE", f"{_POSTS}/{gone.post_id}/", compact({"slug": gone.slug}), headers)
-        except ValidationError as error:
-            raise Rejected("This post cannot be written. Ask for it anew.", code="not_expressible") from error
-        raise Rejected(f"Ghost cannot do {record.action} with this.", code="not_expressible")
+
+        def publish(post: Post) -> Outbound:
+            body = {"posts": [_body(post, receiver_key)]}
+            return Outbound("POST", f"{_POSTS}/?source=html", compact(body), headers)
+
+        def retract(gone: Retraction) -> Outbound | None:
+            known = bool(gone.post_id) and set(gone.post_id) <= _ID
+            path = f"{_POSTS}/{gone.post_id}/"
+            return Outbound("DELETE", path, compact({"slug": gone.slug}), headers) if known else None
+
+        return request_of(record, site="Ghost", publish=publish, retract=retract)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Publish, or take off; raises Rejected, Unreachable or OutcomeUnknown."""
@@ -159,24 +152,9 @@ class GhostConnector:
         return _understood(await self._get("/", query, timeout=timeout))
 
     async def _get(self, path: str, query: Mapping[str, str], *, timeout: timedelta) -> Any:
-        within = ClientTimeout(total=timeout.total_seconds())
-        headers = {**_VERSION, **self._shown()}
-        try:
-            async with self._session.get(
-                f"{self._url}{_POSTS}{path}", params=query, headers=headers, timeout=within, allow_redirects=False
-            ) as response:
-                body = await response.read()
-        except (ClientError, OSError) as error:
-            raise Inconclusive(f"Ghost does not answer ({type(error).__name__}). Ask again later.") from error
-        if response.status == 404 and path != "/":
-            return None
-        try:
-            found = json.loads(body)
-        except ValueError:
-            found = None
-        if response.status != 200 or found is None:
-            raise Inconclusive(f"Ghost gives no usable answer (HTTP {response.status}). Ask again later.")
-        return found
+        url = URL(f"{self._url}{_POSTS}{path}").with_query(query)
+        shown, single = {**_VERSION, **self._shown()}, path != "/"
+        return await looked_at(self._session, url, site="Ghost", headers=shown, timeout=timeout, may_be_gone=single)
 
     def _shown(self) -> dict[str, str]:
         """A token made from the key for the next minutes; the key itself stays here."""

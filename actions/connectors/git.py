@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.post_file import FileOptions, mark_of, post_id_of, request_of
+from actions.connectors.post_file import FileOptions, file_of, mark_of, post_id_of
 from actions.intent import Record
 from actions.rate import Rate
 from core.clock import Clock
@@ -73,7 +73,7 @@ class GitConnector:
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The file's content or which file goes, purely; raises Rejected."""
-        return request_of(record, receiver_key, self._options)
+        return file_of(record, receiver_key, self._options)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Commit and push; raises Rejected, Unreachable, or OutcomeUnknown where a push broke off."""

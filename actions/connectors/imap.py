@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from actions.catalogue.mailbox_file import Filing
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_folders import ImapFailed, Raw, Visit, visit
+from actions.connectors.imap_folders import ImapFailed, ImapRefused, Raw, Visit, visit
 from actions.connectors.imap_options import ImapOptions
 from actions.connectors.wire import compact
 from actions.intent import Record
@@ -19,6 +19,7 @@ from actions.mailbox import MAILBOX, Mail, MailboxUnavailable
 from actions.mime import passes, read_mail
 from actions.rate import Rate
 from core.clock import Clock
+from core.errors import CountersignError
 
 _HEALTH_WINDOW = timedelta(seconds=5)
 _Found = TypeVar("_Found")
@@ -116,9 +117,7 @@ class ImapConnector:
             async with asyncio.timeout(timeout.total_seconds()):
                 return await asyncio.to_thread(_visited, self._options, self._password, seconds / 2, move)
         except ImapFailed as error:
-            if begun:
-                raise OutcomeUnknown(f"{error} Whether the mail was moved is open.") from error
-            raise Unreachable(f"{error} Nothing was moved.") from error
+            raise _meaning(error, begun=bool(begun)) from error
         except TimeoutError as error:
             raise OutcomeUnknown(
                 "The mail account did not answer in time. Whether it moved the mail is open."
@@ -153,6 +152,15 @@ class ImapConnector:
         except ImapFailed:
             return False
         return True
+
+
+def _meaning(error: ImapFailed, *, begun: bool) -> CountersignError:
+    """What it means for a filing that the account failed, before or once the move was asked for."""
+    if not begun:
+        return Unreachable(f"{error} Nothing was moved.")
+    if isinstance(error, ImapRefused):
+        return Rejected(f"{error} The mail stays where it was.", code="move_refused")
+    return OutcomeUnknown(f"{error} Whether the mail was moved is open.")
 
 
 def _visited(options: ImapOptions, password: SecretStr, seconds: float, look: Callable[[Visit], _Found]) -> _Found:

@@ -29,6 +29,10 @@ class ImapFailed(CountersignError):
     """The mail account did not do what it was asked for."""
 
 
+class ImapRefused(ImapFailed):
+    """The mail account said no: it has not done what it was asked for, and will not."""
+
+
 @dataclass(frozen=True)
 class Raw:
     """The beginning of one mail as the account holds it."""
@@ -135,7 +139,7 @@ class Visit:
     def _ask(self, what: str, status: str, answer: list[Any]) -> list[Any]:
         if status != "OK":
             words = answer[0].decode("utf-8", "replace")[:200] if answer and isinstance(answer[0], bytes) else ""
-            raise ImapFailed(f"The mail account refused {what}: {words}")
+            raise ImapRefused(f"The mail account refused {what}: {words}")
         return answer
 
 

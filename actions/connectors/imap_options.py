@@ -5,8 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-#: What only goes from one program to another on the same machine needs no TLS.
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+from actions.connectors.private import LOOPBACK
 
 
 class ImapOptions(BaseModel):

@@ -28,12 +28,11 @@ class Form:
     body: Callable[[Any], Mapping[str, Any]] = BaseModel.model_dump
 
 
-class KeyedConnector:
-    """Does what its forms say at `base_url`; whoever made the session closes it."""
+class WiredConnector:
+    """A connector to the system at `base_url`, with what that system promises; whoever made the session closes it."""
 
-    name = ""
     title = ""
-    forms: ClassVar[Mapping[str, Form]] = {}
+    """What people call the system."""
 
     def __init__(
         self,
@@ -52,6 +51,13 @@ class KeyedConnector:
         self.settles = settles
         self.key_retention = key_retention
         self.window = window
+
+
+class KeyedConnector(WiredConnector):
+    """Does what its forms say."""
+
+    name = ""
+    forms: ClassVar[Mapping[str, Form]] = {}
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The record as the system wants it, purely; raises Rejected for any action that is not one of its forms."""

@@ -10,13 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from yarl import URL
 
 from actions.action import AnyAction, ArgumentsInvalid
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
 from actions.connectors.mcp_tools import MOST_TEXT, Offered, actions_of
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import compact
 from actions.intent import Record
 from actions.rate import Rate
@@ -39,7 +38,7 @@ class McpOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str | None = None
+    url: PrivateUrl | None = None
     """Of a server that speaks streamable HTTP; the secret `token` is shown to it, any other is a header."""
     command: list[str] | None = Field(None, min_length=1, max_length=50)
     """Of a server that is a program on this machine; each secret is a variable of its environment."""
@@ -50,10 +49,6 @@ class McpOptions(BaseModel):
     def _is_one_place(self) -> Self:
         if (self.url is None) == (self.command is None):
             raise ValueError("write either url or command: where the server is, or which program it is.")
-        if self.url is not None:
-            url = URL(self.url)
-            if not url.host or url.user or not (url.scheme == "https" or url.host in LOOPBACK):
-                raise ValueError("write an https address without a name or password in it.")
         return self
 
 

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from aiohttp import ClientSession
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from yarl import URL
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from actions.catalogue.host_isolate import Isolation, Release
 from actions.connecting import Kind, Opened, Opening
@@ -21,7 +20,7 @@ from actions.connector import (
     StillOpen,
     Unreachable,
 )
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -38,25 +37,23 @@ class OpenC2Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     """Its origin; commands go to /.well-known/openc2 there."""
+    profile: str = Field("", pattern=r"^[a-z][a-z0-9-]{0,30}$|^$")
+    """The profile that commands are for (`er`), where the endpoint serves several or insists on one."""
     tells: bool = False
     """True where it answers a query for a command by its id: what it never had may then be sent again."""
 
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text
+
+class _Told(BaseModel):
+    until: AwareDatetime | None = None
+    known: bool | None = None
 
 
 class _Results(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    until: AwareDatetime | None = Field(None, alias="x-countersign:until")
-    is_known: bool | None = Field(None, alias="x-countersign:known")
+    told: _Told = Field(_Told(), alias="x-countersign")
 
 
 class _Response(BaseModel):
@@ -84,6 +81,7 @@ class OpenC2Connector:
     ) -> None:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}", "Accept": _CONTENT}
         self._wire = Wire("The containment endpoint", session, options.url, headers=headers, explain=_explained)
+        self._profile = options.profile
         self._clock = clock
         self.account = account
         self.window = window
@@ -93,9 +91,9 @@ class OpenC2Connector:
         """The command, purely; raises Rejected for what is no containment."""
         try:
             if record.action == "host.isolate":
-                return _command(_contain(Isolation.model_validate(record.args)), receiver_key)
+                return self._command(_contain(Isolation.model_validate(record.args)), receiver_key)
             if record.action == "host.release":
-                return _command(_cancel(Release.model_validate(record.args)), receiver_key)
+                return self._command(_cancel(Release.model_validate(record.args)), receiver_key)
         except ValidationError as error:
             raise Rejected("This command cannot be written. Ask for it anew.", code="not_expressible") from error
         raise Rejected(f"The containment endpoint cannot do {record.action}.", code="not_expressible")
@@ -114,29 +112,38 @@ class OpenC2Connector:
     async def find(self, record: Record, receiver_key: str) -> Reply | None:
         """What the endpoint says of the command, None when it never had it; raises Inconclusive."""
         outbound = self.request(record, receiver_key)
-        query = _command({"action": "query", "target": {"x-countersign:command": receiver_key}}, f"q-{receiver_key}")
+        asked = {"action": "query", "target": {"x-countersign:command": receiver_key}}
+        query = self._command(asked, f"q-{receiver_key}")
         try:
             response = _understood(await self._wire.send(query, timeout=self.window))
         except (Rejected, Unreachable, OutcomeUnknown) as error:
             raise Inconclusive("The containment endpoint cannot say whether it had the command.") from error
-        if response.status != _OK or response.results.is_known is None:
+        if response.status != _OK or response.results.told.known is None:
             raise Inconclusive("The containment endpoint cannot say whether it had the command.")
-        return self._reply(outbound, response) if response.results.is_known else None
+        return self._reply(outbound, response) if response.results.told.known else None
 
     async def is_healthy(self) -> bool:
         """True when the endpoint says which versions it speaks."""
-        query = _command({"action": "query", "target": {"features": ["versions"]}}, "health")
+        query = self._command({"action": "query", "target": {"features": ["versions"]}}, "health")
         try:
             return _understood(await self._wire.send(query, timeout=_HEALTH_WINDOW)).status == _OK
         except (Rejected, Unreachable, OutcomeUnknown):
             return False
+
+    def _command(self, request: Mapping[str, Any], command_id: str) -> Outbound:
+        whom: dict[str, Any] = {"actuator": {self._profile: {}}} if self._profile else {}
+        envelope = {
+            "headers": {"request_id": command_id},
+            "body": {"openc2": {"request": {**request, **whom, "command_id": command_id}}},
+        }
+        return Outbound("POST", _PATH, compact(envelope), {"Content-Type": _CONTENT})
 
     def _reply(self, outbound: Outbound, response: _Response) -> Reply:
         asked: dict[str, Any] = _request_in(outbound)
         about = cast(dict[str, str], asked["args"]["x-countersign"])
         if asked["action"] == "cancel":
             return {"host_id": about["host_id"], "command_id": asked["target"]["command"]}
-        until = response.results.until or self._at_most(asked)
+        until = response.results.told.until or self._at_most(asked)
         return {"host_id": about["host_id"], "command_id": asked["command_id"], "until": until}
 
     def _at_most(self, asked: Mapping[str, Any]) -> datetime:
@@ -168,14 +175,6 @@ def _cancel(args: Release) -> dict[str, Any]:
         "target": {"command": args.command_id},
         "args": {"response_requested": "complete", "x-countersign": about},
     }
-
-
-def _command(request: Mapping[str, Any], command_id: str) -> Outbound:
-    envelope = {
-        "headers": {"request_id": command_id},
-        "body": {"openc2": {"request": {**request, "command_id": command_id}}},
-    }
-    return Outbound("POST", _PATH, compact(envelope), {"Content-Type": _CONTENT})
 
 
 def _understood(reply: Reply) -> _Response:

@@ -91,7 +91,7 @@ class OutboxChannel:
 
 def _receipt(became: Fate) -> dict[str, Any]:
     if became.state != "sent" or became.ts is None:
-        raise StillOpen("The message waits in the outbox for Slack. Its receipt comes once it is posted.")
+        raise StillOpen("The message waits for its turn: Slack takes about one a second. Nothing needs to be done.")
     return {"channel": became.channel, "ts": became.ts}
 
 

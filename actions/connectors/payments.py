@@ -4,15 +4,14 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from aiohttp import ClientSession
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actions.catalogue.payment_refund import Refund
-from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
-from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
+from actions.connector import Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
+from actions.connectors.keyed import WiredConnector
+from actions.connectors.wire import NoAnswer, NotThere, compact
 from actions.intent import Record
 
-_WINDOW = timedelta(seconds=10)
 _HEALTH_WINDOW = timedelta(seconds=3)
 
 
@@ -35,28 +34,11 @@ class _Found(BaseModel):
     complete: bool
 
 
-class PaymentsConnector:
-    """Refunds through the provider at `base_url`; the session is opened and closed by whoever made it."""
+class PaymentsConnector(WiredConnector):
+    """Refunds through the payment provider."""
 
     name = "payments"
-
-    def __init__(
-        self,
-        session: ClientSession,
-        base_url: str,
-        *,
-        account: str,
-        sandbox: bool,
-        settles: EffectClass = EffectClass.KEYED,
-        key_retention: timedelta | None = None,
-        window: timedelta = _WINDOW,
-    ) -> None:
-        self._wire = Wire("The payment provider", session, base_url)
-        self.account = account
-        self.sandbox = sandbox
-        self.settles = settles
-        self.key_retention = key_retention
-        self.window = window
+    title = "The payment provider"
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The refund as the provider wants it, purely; raises Rejected for anything but a payment.refund."""

@@ -3,10 +3,11 @@
 import json
 import re
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from actions.catalogue.post_publish import Post, Retraction
-from actions.connector import Outbound, Rejected
+from actions.connector import Outbound
+from actions.connectors.site import request_of
 from actions.connectors.wire import compact
 from actions.intent import Record
 
@@ -33,18 +34,16 @@ class FileOptions(BaseModel):
         return f"{self.url}{slug}" if self.url else ""
 
 
-def request_of(record: Record, receiver_key: str, options: FileOptions) -> Outbound:
+def file_of(record: Record, receiver_key: str, options: FileOptions) -> Outbound:
     """The file as it will stand, or which one goes, purely; raises Rejected for what is no post."""
-    try:
-        if record.action == "post.publish":
-            post = Post.model_validate(record.args)
-            return Outbound("PUT", options.path(post.slug), _content(post, receiver_key), {})
-        if record.action == "post.retract":
-            gone = Retraction.model_validate(record.args)
-            return Outbound("DELETE", options.path(gone.slug), compact(gone.model_dump()), {})
-    except ValidationError as error:
-        raise Rejected("This post cannot be written. Ask for it anew.", code="not_expressible") from error
-    raise Rejected(f"A site cannot do {record.action}.", code="not_expressible")
+
+    def publish(post: Post) -> Outbound:
+        return Outbound("PUT", options.path(post.slug), _content(post, receiver_key), {})
+
+    def retract(gone: Retraction) -> Outbound:
+        return Outbound("DELETE", options.path(gone.slug), compact(gone.model_dump()), {})
+
+    return request_of(record, site="A site", publish=publish, retract=retract)
 
 
 def mark_of(content: bytes) -> str | None:

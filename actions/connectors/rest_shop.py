@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from yarl import URL
+from pydantic import BaseModel, ConfigDict, Field
 
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.shop import ShopRecords
 from actions.connectors.shop_prices import PricedShop, ShopProducts
 from actions.connectors.wire import own_session
@@ -22,20 +21,12 @@ class RestShopOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     settles: EffectClass = EffectClass.KEYED
     """`keyed` where the shop honours Idempotency-Key, `probeable` where it can only be asked by it."""
     key_retention: Duration | None = None
     """How long the shop remembers a key; for ever where this is left out."""
     window_seconds: float = Field(10, gt=0, le=60)
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text
 
 
 async def _open(options: RestShopOptions, opening: Opening) -> Opened:

@@ -1,14 +1,15 @@
 """The sandbox twins of the containment endpoint, the inventory, the sensor, the feeds and the competitors' pages."""
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from actions.assets import ASSETS, AssetsUnavailable, Host
 from actions.catalogue.host_isolate import Isolated, Isolation, Release, Released
+from actions.connectors.kev import KevCatalogue
 from actions.connectors.keyed import Form, KeyedConnector
 from actions.connectors.shop_prices import ShopProducts
 from actions.connectors.wire import NoAnswer, NotThere, Wire
@@ -121,21 +122,8 @@ class _Indicators(BaseModel):
     feed: list[_Indicator]
 
 
-class _Vulnerability(BaseModel):
-    cve: str = Field(alias="cveID")
-    name: str = Field(alias="vulnerabilityName")
-    vendor: str = Field(alias="vendorProject")
-    product: str
-    added_on: date = Field(alias="dateAdded")
-    ransom: str = Field("Unknown", alias="knownRansomwareCampaignUse")
-
-
-class _Catalogue(BaseModel):
-    vulnerabilities: list[_Vulnerability]
-
-
 class _Vulnerabilities(BaseModel):
-    feed: _Catalogue
+    feed: KevCatalogue
 
 
 class SandboxFeeds:
@@ -152,7 +140,7 @@ class SandboxFeeds:
     async def exploited(self, cve: str) -> Exploited | None:
         """The catalogue's entry for this CVE, or None; raises IntelligenceUnavailable."""
         found = _understood(_Vulnerabilities, await self._feed("kev"), IntelligenceUnavailable, "The catalogue")
-        return next((_exploited(each) for each in found.feed.vulnerabilities if each.cve == cve), None)
+        return next((each.exploited() for each in found.feed.vulnerabilities if each.cve == cve), None)
 
     async def _feed(self, name: str) -> Mapping[str, Any]:
         try:
@@ -169,17 +157,6 @@ def _sighting(found: _Indicator) -> Sighting:
         confidence=found.confidence,
         valid_from=found.valid_from,
         valid_until=found.valid_until,
-    )
-
-
-def _exploited(found: _Vulnerability) -> Exploited:
-    return Exploited(
-        cve=found.cve,
-        name=found.name,
-        vendor=found.vendor,
-        product=found.product,
-        added_on=found.added_on,
-        for_ransom=found.ransom == "Known",
     )
 
 

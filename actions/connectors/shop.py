@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from actions.catalogue.order_exchange import Exchange
 from actions.catalogue.order_update import OrderReturn, ReturnMade
-from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
+from actions.connector import Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply
+from actions.connectors.keyed import WiredConnector
 from actions.connectors.wire import NoAnswer, NotThere, Wire, compact
 from actions.intent import Record
 from actions.records import Customer, Order, Product, RecordsUnavailable, ReturnRequest
@@ -103,28 +104,11 @@ class ShopRecords:
         return entry
 
 
-class ShopConnector:
-    """Records returns and takes them back, in the shop at `base_url`; whoever made the session closes it."""
+class ShopConnector(WiredConnector):
+    """Records returns and exchanges in the shop, and takes them back."""
 
     name = "shop"
-
-    def __init__(
-        self,
-        session: ClientSession,
-        base_url: str,
-        *,
-        account: str,
-        sandbox: bool,
-        settles: EffectClass = EffectClass.KEYED,
-        key_retention: timedelta | None = None,
-        window: timedelta = _WINDOW,
-    ) -> None:
-        self._wire = Wire("The shop", session, base_url)
-        self.account = account
-        self.sandbox = sandbox
-        self.settles = settles
-        self.key_retention = key_retention
-        self.window = window
+    title = "The shop"
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The change as the shop wants it, purely; raises Rejected for any action that is not the shop's."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from actions.catalogue.mail_send import NewMail
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import LOOPBACK
 from actions.intent import Record
 from actions.rate import Rate
 from core.clock import Clock

@@ -8,13 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from aiohttp import ClientSession
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from yarl import URL
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from actions.catalogue.webhook_send import Notice
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, Rejected, Reply
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -27,17 +26,9 @@ class Endpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     deduplicates: bool = False
     """True where the other side has promised to take each webhook-id once."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text
 
 
 class WebhookOptions(BaseModel):

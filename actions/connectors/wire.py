@@ -92,8 +92,8 @@ class Wire:
             seconds = f"{timeout.total_seconds():g}"
             raise OutcomeUnknown(f"{self._name} did not answer within {seconds} s. Ask it what happened.") from error
         except (ClientError, OSError) as error:
-            what = f"{type(error).__name__}: {error}"
-            raise OutcomeUnknown(f"The call to {self._name} broke off ({what}). Ask it what happened.") from error
+            what = str(error) or type(error).__name__
+            raise OutcomeUnknown(f"{self._name} broke off the call ({what}). Ask it what happened.") from error
 
     async def ask(self, path: str, query: Mapping[str, str], *, timeout: timedelta) -> Reply:
         """The JSON object at `path`, changing nothing there; raises NotThere (404 with a code) or NoAnswer."""

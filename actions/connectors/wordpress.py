@@ -7,16 +7,17 @@ from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import quote
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 from aiohttp.helpers import encode_basic_auth
 from markdown_it import MarkdownIt
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from yarl import URL
 
 from actions.catalogue.post_publish import Post, Retraction
 from actions.connecting import Kind, Opened, Opening
 from actions.connector import EffectClass, Inconclusive, Outbound, OutcomeUnknown, Rejected, Reply, Unreachable
-from actions.connectors.imap_options import LOOPBACK
+from actions.connectors.private import PrivateUrl
+from actions.connectors.site import looked_at, request_of
 from actions.connectors.wire import Wire, compact, own_session
 from actions.intent import Record
 from actions.rate import Rate
@@ -30,16 +31,8 @@ class WordPressOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str
+    url: PrivateUrl
     user: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_private(cls, text: str) -> str:
-        url = URL(text)
-        if not url.host or url.user or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK)):
-            raise ValueError("write an https address without a name or password in it.")
-        return text.rstrip("/")
 
 
 class _Rendered(BaseModel):
@@ -68,23 +61,22 @@ class WordPressConnector:
     ) -> None:
         shown = {"Authorization": encode_basic_auth(options.user, password.get_secret_value())}
         self._wire = Wire("WordPress", session, options.url, headers=shown, explain=_explained)
-        self._session, self._url, self._shown = session, options.url, shown
+        self._session, self._url, self._shown = session, options.url.rstrip("/"), shown
         self.account = account
         self.window = window
 
     def request(self, record: Record, receiver_key: str) -> Outbound:
         """The post as WordPress takes it, or which one goes, purely; raises Rejected."""
         headers = {"Content-Type": "application/json"}
-        try:
-            if record.action == "post.publish":
-                return Outbound("POST", _POSTS, compact(_body(Post.model_validate(record.args), receiver_key)), headers)
-            if record.action == "post.retract":
-                gone = Retraction.model_validate(record.args)
-                if gone.post_id.isdecimal():
-                    return Outbound("DELETE", f"{_POSTS}/{gone.post_id}", compact({"slug": gone.slug}), headers)
-        except ValidationError as error:
-            raise Rejected("This post cannot be written. Ask for it anew.", code="not_expressible") from error
-        raise Rejected(f"WordPress cannot do {record.action} with this.", code="not_expressible")
+
+        def publish(post: Post) -> Outbound:
+            return Outbound("POST", _POSTS, compact(_body(post, receiver_key)), headers)
+
+        def retract(gone: Retraction) -> Outbound | None:
+            path, known = f"{_POSTS}/{gone.post_id}", gone.post_id.isdecimal()
+            return Outbound("DELETE", path, compact({"slug": gone.slug}), headers) if known else None
+
+        return request_of(record, site="WordPress", publish=publish, retract=retract)
 
     async def send(self, outbound: Outbound, *, timeout: timedelta) -> Reply:
         """Publish, or take off; raises Rejected, Unreachable or OutcomeUnknown."""
@@ -142,21 +134,9 @@ class WordPressConnector:
         url = URL(
             f"{self._url}{_POSTS}{path}" + "".join(f"&{k}={quote(v, safe='')}" for k, v in query.items()), encoded=True
         )
-        within = ClientTimeout(total=timeout.total_seconds())
-        try:
-            async with self._session.get(url, headers=self._shown, timeout=within, allow_redirects=False) as response:
-                body = await response.read()
-        except (ClientError, OSError) as error:
-            raise Inconclusive(f"WordPress does not answer ({type(error).__name__}). Ask again later.") from error
-        if response.status == 404 and path:
-            return None
-        try:
-            found = json.loads(body)
-        except ValueError:
-            found = None
-        if response.status != 200 or found is None:
-            raise Inconclusive(f"WordPress gives no usable answer (HTTP {response.status}). Ask again later.")
-        return found
+        return await looked_at(
+            self._session, url, site="WordPress", headers=self._shown, timeout=timeout, may_be_gone=bool(path)
+        )
 
 
 def _body(post: Post, receiver_key: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from actions.sensor import SENSOR
 from core.db import Connection
 from core.ids import RunId
 from core.outbox import Conversation
+from core.text import counted
 from graphs import case_store
 from graphs.alert import Alert, Unreadable, read_alerts
 from graphs.campaign import By, correlate, occurrences_of
@@ -71,7 +72,7 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
     found = [CaseData.model_validate(each) for each in facts["cases"]]
     known = await _known(context, found)
     touched = [] if context.run.request.dry else await _keep(context, batch, found, known)
-    return Plan(summary=f"Read {batch.alerts:,} alerts", steps=[], notes=_notes(facts, batch, found, touched))
+    return Plan(summary=f"Read {counted(batch.alerts, 'alert')}", steps=[], notes=_notes(facts, batch, found, touched))
 
 
 async def _known(context: RunContext, found: Sequence[CaseData]) -> dict[str, Known]:
@@ -199,8 +200,8 @@ def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:
     """How much was read and what it came to."""
     del results
     batch: dict[str, Any] = facts["batch"]
-    lines = f"{batch['until'] - batch['position']:,} lines, {batch['alerts']:,} alerts"
-    return f"{lines}, {batch['occurrences']:,} without repeats, in {len(facts['cases'])} cases."
+    lines = f"{counted(batch['until'] - batch['position'], 'line')}, {counted(batch['alerts'], 'alert')}"
+    return f"{lines}, {batch['occurrences']:,} without repeats, in {counted(len(facts['cases']), 'case')}."
 
 
 ALERTS = Workflow(

@@ -1,6 +1,5 @@
 """Ask: what no workflow fits is planned by a model over the actions that its teammate may ask for, and no others."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from actions.action import AnyAction
 from actions.intent import TrustLabel
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
+from graphs.reading import is_said
 from graphs.reasoner import Choice, Thought, Wanted
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
@@ -93,7 +93,7 @@ def _planned(number: int, chosen: dict[str, Any], facts: Facts, context: RunCont
     for name in action.guarded:
         value = chosen["args"].get(name)
         # An amount is computed or a person agrees to it: words alone never set one.
-        said = name != action.amount and isinstance(value, str) and _is_said(value, facts["text"])
+        said = name != action.amount and isinstance(value, str) and is_said(value, facts["text"])
         ours = action.name == _TOLD and name == "channel"
         origins[name] = (TrustLabel.MEMBER if said or ours else TrustLabel.EXTERNAL, None)
     return Step(
@@ -103,11 +103,6 @@ def _planned(number: int, chosen: dict[str, Any], facts: Facts, context: RunCont
         origins=origins,
         evidence=[f"Put together by {facts['reasoned_by']} from the words of the request."],
     )
-
-
-def _is_said(value: str, text: str) -> bool:
-    """True when the words have this whole: not as a part of another number, name or address."""
-    return bool(value) and re.search(rf"(?<![\w@.+-]){re.escape(value)}(?![\w@+-]|\.\w)", text) is not None
 
 
 def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:

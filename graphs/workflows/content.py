@@ -5,7 +5,7 @@ from typing import Any
 
 from actions.catalogue.post_publish import Post, Published
 from actions.intent import TrustLabel
-from core.text import quoted, visible
+from core.text import counted, quoted, visible
 from graphs import briefs
 from graphs.context import RunContext
 from graphs.dialogue import Said
@@ -204,7 +204,7 @@ def _agreed(facts: Facts, person: str, *, anyway: bool) -> Facts:
         return {**facts, "told": [*facts["told"], "There is no text yet, so nothing can be published."]}
     broken = facts.get("broken", [])
     if broken and not anyway:
-        told = f"It still breaks {len(broken)} rules. Say what to change, or `publish anyway`."
+        told = f"It still breaks {counted(len(broken), 'rule')}. Say what to change, or `publish anyway`."
         return {**facts, "pasted": True, "told": [*facts["told"], told]}
     return {**facts, "agreed": True, "agreed_by": person}
 
@@ -221,15 +221,16 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
     if facts["draft"] is None:
         raise NoPlan(f"{_NEEDS} Run it without --dry and paste the text in its thread.")
     draft = Draft.model_validate(facts["draft"])
-    summary = quoted(" ".join(draft.body.lstrip("# ").split()), 200)
-    post = Post(slug=draft.slug, title=draft.title, body=draft.body, tags=brief.tags, summary=summary)
+    post = Post(
+        slug=draft.slug, title=draft.title, body=draft.body, tags=brief.tags, summary=quoted(draft.opening, 200)
+    )
     by = f"{facts['agreed_by']} agreed to draft {facts['round']}" if facts.get("agreed_by") else "the draft's title"
     step = Step(
         key="publish",
         action="post.publish",
         args=post.model_dump(mode="json"),
         origins={"slug": (TrustLabel.MEMBER, by)},
-        evidence=[f"{by}, which {draft.by} wrote.", *_kept(facts)],
+        evidence=[f"{by}, which {draft.by} wrote.", *(line.removeprefix("• ") for line in _kept(facts))],
     )
     return Plan(summary=f"Publish “{quoted(draft.title, 120)}”", steps=[step])
 

@@ -10,19 +10,18 @@ from actions.catalogue.mailbox_file import Filing
 from actions.intent import TrustLabel
 from actions.mailbox import MAILBOX, Mail, Mailbox
 from actions.records import Customer, Order
-from core.text import quoted
+from core.text import counted, quoted
 from graphs.context import RunContext
 from graphs.handing_over import Began, Errand
 from graphs.lessons import taught
 from graphs.mail_kinds import EXAMPLES, KINDS, ORDER, RETURN, UNKNOWN, Kind, telling
 from graphs.past_cases import note_case
 from graphs.plan import NoPlan, Plan, Step
-from graphs.reasoner import Wanted
-from graphs.return_words import ReturnAsk, read_ask
+from graphs.return_words import ReturnAsk
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
 from graphs.workflow import Workflow
-from graphs.workflows.returns import endorsement
+from graphs.workflows.returns import endorsement, what_is_asked
 
 #: How many mails are looked at in one sweep, and how many of them it begins.
 MOST_LOOKED_AT = 200
@@ -39,8 +38,8 @@ Kind regards
 Customer support"""
 _WHICH_ORDER = """Hello,
 
-thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us the
-number of your order (it looks like #W1001) and $what.
+thank you for your mail. So that we can help, please answer from the address with which you ordered, and tell us \
+the number of your order (it looks like #W1001) and $what.
 
 Kind regards
 Customer support"""
@@ -87,10 +86,10 @@ async def _sweep(context: RunContext, mailbox: Mailbox) -> str:
             begun.append(mail)
     lines = [f"• {_brief(mail)}" for mail in begun]
     verb = "would be begun" if context.run.request.dry else "begun, each in a thread of its own"
-    lead = f"{len(begun)} new mails {verb}" if begun else "No new mail"
+    lead = f"{counted(len(begun), 'new mail')} {verb}" if begun else "No new mail"
     left = len(mails) - held - len(begun)
-    more = [f"{held} lie in the inbox that were begun before."] if held else []
-    more += [f"{left} more wait for the next sweep."] if left else []
+    more = [f"Begun before and still in the inbox: {held}."] if held else []
+    more += [f"Left for the next sweep: {left}."] if left else []
     return "\n".join([f"{lead}.", *lines, *more])
 
 
@@ -137,14 +136,13 @@ async def _read(context: RunContext, mail: Mail) -> Facts:
     order: Order | None = None
     customer: Customer | None = None
     if kind.does == "act":
-        about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
-        ask = (await context.reasoner.extract(words, Wanted(ReturnAsk, about, read_ask))).value
-        order, customer = await _records_of(context, ask)
+        order, customer = await _records_of(context, (await what_is_asked(words, context)).value)
     link = endorsement(mail, order, customer) if order and customer else None
     gist = await context.reasoner.summarise([mail.text], sentences=2)
     return {
         "mail": mail.model_dump(mode="json"),
         "kind": kind.name,
+        "certain": thought.certain,
         "note": thought.note,
         "order": order.model_dump(mode="json") if order else None,
         "customer": customer.model_dump(mode="json") if customer else None,
@@ -163,9 +161,10 @@ async def _records_of(context: RunContext, ask: ReturnAsk | None) -> tuple[Order
 
 
 def kind_of(facts: Facts) -> Kind:
-    """What is done about the mail: what could not be read as it came is never acted on."""
+    """What is done about the mail: what could not be read is not acted on, nor left unread on a model's word alone."""
     kind = KINDS.get(facts["kind"], UNKNOWN)
-    return UNKNOWN if facts["mail"]["problems"] and kind.does == "act" else kind
+    is_a_guess = kind.does == "none" and not facts["certain"]
+    return UNKNOWN if is_a_guess or (facts["mail"]["problems"] and kind.does == "act") else kind
 
 
 def about(facts: Facts) -> list[str]:
@@ -255,10 +254,16 @@ def report(facts: Facts, results: Sequence[tuple[Step, Ended]]) -> str:
     mail, kind = Mail.model_validate(facts["mail"]), kind_of(facts)
     lines = [f"{_brief(mail)}: {kind.means}."]
     if kind.does == "notify":
-        why = f" ({quoted(facts['note'], 200)})" if kind is UNKNOWN and facts["note"] else ""
-        lines.append(f"Somebody should read it{why}. It says: {_gist(facts) or 'nothing I can read'}")
+        lines.append(f"Somebody should read it{_why(facts, kind)}. It says: {_gist(facts) or 'nothing I can read'}")
     lines += [line for step, ended in results if (line := _line(step, ended))]
     return "\n".join(lines)
+
+
+def _why(facts: Facts, kind: Kind) -> str:
+    guess = KINDS.get(facts["kind"], UNKNOWN)
+    if kind is not guess and guess.does == "none":
+        return f" (only a model takes it for {guess.means})"
+    return f" ({quoted(facts['note'], 200)})" if kind is UNKNOWN and facts["note"] else ""
 
 
 def _gist(facts: Facts) -> str:

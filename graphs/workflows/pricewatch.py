@@ -14,6 +14,7 @@ from actions.products import PRODUCTS, Product
 from graphs.context import RunContext
 from graphs.page_price import NoPrice, price_on
 from graphs.plan import NoPlan, Plan, Step
+from graphs.reading import as_said
 from graphs.reasoner import Wanted
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
@@ -44,7 +45,8 @@ async def gather(text: str, context: RunContext) -> Facts:
     rules = _rules(context)
     reasoned_by, wanted = "rules", list(rules.items)
     if text.strip().casefold() not in _EVERYTHING:
-        thought = await context.reasoner.extract(text, Wanted(PriceAsk, "The ids of the items to look at.", read_ask))
+        asked = Wanted(PriceAsk, "The ids of the items to look at.", read_ask)
+        thought = await as_said(context.reasoner, text, asked, names=lambda ask: ask.items)
         named = thought.value.items if thought.value else []
         reasoned_by, wanted = thought.reasoned_by, [item for item in named if item in rules.items]
         if not wanted:

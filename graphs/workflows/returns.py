@@ -15,8 +15,9 @@ from actions.rulebook import RefundOrder, Refusal, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
+from graphs.reading import as_said
 from graphs.reasoner import Thought, Wanted
-from graphs.return_words import ReturnAsk, evidence_in, read_ask, wished_exchange, wished_items, wished_return
+from graphs.return_words import ReturnAsk, Said, evidence_in, read_ask, wished_exchange, wished_items, wished_return
 from graphs.run import StepState
 from graphs.spine import Ended, Facts, Walk, spine
 from graphs.workflow import Workflow
@@ -61,32 +62,37 @@ async def gather(text: str, context: RunContext) -> Facts:
 
 
 async def _gather_words(text: str, context: RunContext) -> Facts:
+    said = Said(text, evidence_in(text))
     thought = await _understand(text, context)
     order, customer = await _records_of(context, thought.value.order_id or "")
-    one = await _one(context, order, customer, thought.value, evidence_in(text))
+    one = await _one(context, order, customer, thought.value, said)
     # A model may have been told by the text to read something else into it: then a person looks.
-    if thought.reasoner != "rules" and not await _says_so(text, context, order, customer, one, evidence_in(text)):
+    if thought.reasoner != "rules" and not await _says_so(said, context, order, customer, one):
         said_by = f"words that only {thought.reasoned_by} understood so"
         one = one.model_copy(update={"label": TrustLabel.EXTERNAL, "said_by": said_by})
     return _facts([one], reasoned_by=thought.reasoned_by)
 
 
 async def _understand(text: str, context: RunContext) -> Thought[ReturnAsk]:
-    about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
-    thought = await context.reasoner.extract(text, Wanted(ReturnAsk, about, read_ask))
+    thought = await what_is_asked(text, context)
     if thought.value is None or not thought.value.order_id:
         raise NoPlan("I could not find an order number in that. Write it like #W1001, with the items that come back.")
     return cast(Thought[ReturnAsk], thought)
 
 
-async def _one(
-    context: RunContext, order: Order, customer: Customer, ask: ReturnAsk, evidence: Sequence[str]
-) -> OneReturn:
+async def what_is_asked(text: str, context: RunContext) -> Thought[ReturnAsk | None]:
+    """What these words ask to have taken back."""
+    about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
+    wanted = Wanted(ReturnAsk, about, read_ask)
+    return await as_said(context.reasoner, text, wanted, names=lambda ask: [ask.order_id or ""])
+
+
+async def _one(context: RunContext, order: Order, customer: Customer, ask: ReturnAsk, said: Said) -> OneReturn:
     swapping = bool(ask.new_items)
     products = await _products(context, order) if swapping else []
     return OneReturn(
         order_id=order.order_id,
-        wish=None if swapping else wished_return(order, customer, ask, evidence),
+        wish=None if swapping else wished_return(order, customer, ask, said),
         exchange=wished_exchange(order, customer, ask, products) if swapping else None,
         label=TrustLabel.MEMBER,
         endorsed_by=None,
@@ -107,8 +113,9 @@ async def _gather_mail(message_id: str, context: RunContext) -> Facts:
     ask = thought.value
     order, customer = await _records_of(context, ask.order_id or "")
     pictures = [each.name for each in mail.attachments if each.type.startswith("image/") and each.size > 0]
-    one = await _one(context, order, customer, ask, pictures)
-    plain = thought.reasoner == "rules" or await _says_so(text, context, order, customer, one, pictures)
+    said = Said(text, pictures)
+    one = await _one(context, order, customer, ask, said)
+    plain = thought.reasoner == "rules" or await _says_so(said, context, order, customer, one)
     link = endorsement(mail, order, customer) if plain else None
     said_by = f"mail {mail.message_id} from {mail.from_address or 'an unknown sender'}"
     external = {"label": TrustLabel.EXTERNAL, "endorsed_by": link, "said_by": said_by}
@@ -127,15 +134,13 @@ def _facts(returns: Sequence[OneReturn], *, reasoned_by: str, notes: Sequence[st
     return {"returns": listed, "notes": list(notes), "reasoned_by": reasoned_by, "sweep": sweep}
 
 
-async def _says_so(
-    text: str, context: RunContext, order: Order, customer: Customer, one: OneReturn, evidence: Sequence[str]
-) -> bool:
+async def _says_so(said: Said, context: RunContext, order: Order, customer: Customer, one: OneReturn) -> bool:
     """True when the words themselves, read by pattern, ask for this very return."""
-    ask = read_ask(text)
+    ask = read_ask(said.words)
     if ask is None or ask.order_id != order.order_id:
         return False
     try:
-        plain = await _one(context, order, customer, ask, evidence)
+        plain = await _one(context, order, customer, ask, said)
     except NoPlan:
         return False
     return _but_for_why(plain) == _but_for_why(one)
@@ -189,6 +194,7 @@ def _requested(request: ReturnRequest) -> OneReturn:
             items=[WishedItem(item_id=item_id, count=count) for item_id, count in counts.items()],
             payment_method_id=request.payment_method_id,
             reason=request.reason,
+            words=request.text,
         ),
         label=TrustLabel.EXTERNAL,
         endorsed_by=f"return request {request.request_id}, filed in the shop for this order",
@@ -343,13 +349,13 @@ def _line(step: Step, ended: Ended) -> str:
             if done is None:
                 return f"{step.group}: not exchanged. {ended.text}"
             swapped = Exchanged.model_validate(done)
-            return f"{step.group}: exchanged (receipt {swapped.exchange_id}); the order is now {swapped.status}."
+            return f"{step.group}: exchanged (receipt {swapped.exchange_id}); the order is now “{swapped.status}”."
         case _:
             if done is None:
                 return (
                     "" if ended.state is StepState.SKIPPED else f"{step.group}: the order was not changed. {ended.text}"
                 )
-            return f"{step.group}: the order is now {OrderUpdated.model_validate(done).status}."
+            return f"{step.group}: the order is now “{OrderUpdated.model_validate(done).status}”."
 
 
 RETURNS = Workflow(

@@ -71,6 +71,13 @@ async def test_the_doctor_finds_nothing_wrong_and_says_what_stands_in(company: C
         assert finding in out
 
 
+async def test_memory_is_looked_after_beside_a_running_installation(company: Company) -> None:
+    code, out, error = await company.countersign("memory", "report")
+    assert (code, error) == (0, "")
+    assert "Upkeep would now move" in out
+    assert await company.is_ready()
+
+
 async def test_a_second_up_or_a_reset_is_refused_and_what_runs_goes_on(company: Company) -> None:
     for verb in ("up", "reset"):
         code, _, refusal = await company.countersign(verb)

@@ -30,7 +30,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-DESK = {"viewport": {"width": 1200, "height": 800}}
+DESK = {"viewport": {"width": 1200, "height": 880}}
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
 
 
@@ -235,7 +235,7 @@ async def test_an_approver_reads_a_batch_and_approves_all_of_it_on_a_phone(brows
         await picture(page, "batch.png")
         await card.get_by_role("button", name="Approve all 3").tap()
         sure = page.get_by_role("dialog")
-        await expect(sure).to_contain_text("3 × payment.refund")
+        await expect(sure).to_contain_text("3 × “Refund …”")
         await picture(page, "batch-sure.png")
         await sure.get_by_role("button", name="Approve").tap()
         ended = page.locator("#timeline article").filter(has_text="Decided: 3")

@@ -3,19 +3,17 @@
 import subprocess
 import time
 import urllib.request
-from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from actions.connector import Inconclusive, Rejected, Unreachable
 from actions.connectors.ghost import GhostConnector, GhostOptions
-from actions.intent import Record
 from core.clock import SystemClock
 from core.secrets import SecretMissing
 from tests.support.outside_servers import GHOST, free_port, mariadb, running
+from tests.support.sites import WINDOW, keeps_another_post, post, retraction
 
-WINDOW = timedelta(seconds=60)
 KEY = "aa:" + "00" * 32
 
 
@@ -73,21 +71,6 @@ def site_at(session, port, key=KEY) -> GhostConnector:
     return GhostConnector(session, options, SecretStr(key), account="site", window=WINDOW, clock=SystemClock())
 
 
-def post(**changes) -> Record:
-    args = {
-        "slug": "winter-lamps",
-        "title": "Lamps & <light>",
-        "body": "# Lamps\n\n<script>x</script> *now*",
-        "tags": ["lamps", "#hidden"],
-        "summary": "S",
-    }
-    return Record("post.publish", 1, "site", {**args, **changes}, "U0RITA")
-
-
-def retraction(post_id, slug) -> Record:
-    return Record("post.retract", 1, "site", {"slug": slug, "post_id": post_id}, "U0RITA")
-
-
 async def test_a_post_is_published_once_found_by_its_key_and_taken_off(site, session):
     record = post(slug="once")
     assert await site.is_healthy()
@@ -110,15 +93,7 @@ async def test_a_post_is_published_once_found_by_its_key_and_taken_off(site, ses
 
 
 async def test_another_post_under_the_slug_is_neither_doubled_nor_taken_off(site):
-    await site.send(site.request(post(slug="taken"), "key-1111"), timeout=WINDOW)
-    with pytest.raises(Rejected) as caught:
-        await site.send(site.request(post(slug="taken"), "key-2222"), timeout=WINDOW)
-    assert caught.value.code == "slug_taken"
-    assert await site.find(post(slug="taken"), "key-2222") is None
-    other = await site.send(site.request(post(slug="other"), "key-3333"), timeout=WINDOW)
-    with pytest.raises(Rejected) as caught:
-        await site.send(site.request(retraction(other["post_id"], "taken"), "key-4"), timeout=WINDOW)
-    assert caught.value.code == "another_post"
+    await keeps_another_post(site)
 
 
 async def test_a_wrong_key_is_unhealthy_and_nobody_listening_means_that_nothing_was_sent(session, ghost):

@@ -3,6 +3,7 @@
 import os
 import pwd
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +29,10 @@ PLAIN = (
 
 CONFIG = """
 protocols = imap
+mail_plugins = acl
+plugin {{
+  acl = vfile
+}}
 listen = 127.0.0.1
 base_dir = {home}/run
 log_path = {home}/log
@@ -66,8 +71,16 @@ service anvil {{
 """
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running Dovecot, and where it keeps its mail."""
+
+    port: int
+    mail: Path
+
+
 @pytest.fixture(scope="module")
-def dovecot():
+def server():
     # Not among pytest's own folders: those are for one user alone, and Dovecot reads mail as another.
     with tempfile.TemporaryDirectory(prefix="dovecot-") as folder:
         home, port, user = Path(folder), free_port(), pwd.getpwnam("dovecot")
@@ -77,14 +90,14 @@ def dovecot():
         config = home / "dovecot.conf"
         config.write_text(CONFIG.format(home=home, user="dovecot", group="dovecot", port=port))
         with running("/usr/sbin/dovecot", "-F", "-c", config):
-            yield port
+            yield Server(port, home / "mail")
 
 
 @pytest.fixture
-async def options(dovecot, request):
-    await answering(dovecot)
+async def options(server, request):
+    await answering(server.port)
     user = f"u{abs(hash(request.node.nodeid))}"
-    return ImapOptions(host="127.0.0.1", port=dovecot, tls="none", user=user, authserv_id="mx.shop.example")
+    return ImapOptions(host="127.0.0.1", port=server.port, tls="none", user=user, authserv_id="mx.shop.example")
 
 
 @pytest.fixture
@@ -246,7 +259,19 @@ async def test_a_move_that_breaks_off_is_open_and_settled_by_where_the_mail_is(o
     assert (await connector.find(filing(), "key"))["folder"] == "Returns"
 
 
-async def test_nobody_listening_and_a_wrong_password_mean_that_nothing_was_moved(options, dovecot):
+async def test_a_move_that_the_account_refuses_is_no_open_question(options, server, mailbox, connector):
+    deliver(options, PLAIN)
+    with visit(options, PASSWORD, seconds=5) as account:
+        account.create("Kept shut")
+    [folder] = (server.mail / options.user).glob(".Kept shut")
+    (folder / "dovecot-acl").write_text("owner lr\n")
+    with pytest.raises(Rejected) as caught:
+        await connector.send(connector.request(filing(folder="Kept shut"), "key"), timeout=WINDOW)
+    assert caught.value.code == "move_refused"
+    assert len(await mailbox.unread(5)) == 1
+
+
+async def test_nobody_listening_and_a_wrong_password_mean_that_nothing_was_moved(options):
     away = options.model_copy(update={"port": free_port()})
     for held, where in ((PASSWORD, away), (SecretStr("canary-wrong"), options)):
         connector = ImapConnector(where, held, account="a", window=WINDOW, clock=SystemClock())

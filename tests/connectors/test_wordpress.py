@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ from pydantic import SecretStr, ValidationError
 
 from actions.connector import Inconclusive, Rejected, Unreachable
 from actions.connectors.wordpress import WordPressConnector, WordPressOptions
-from actions.intent import Record
 from tests.support.outside_servers import SERVERS, answering, free_port, mariadb, running
+from tests.support.sites import WINDOW, keeps_another_post, post, retraction
 
-WINDOW = timedelta(seconds=60)
 CONFIG = """<?php
 define('DB_NAME', 'wordpress'); define('DB_USER', 'root'); define('DB_PASSWORD', '');
 define('DB_HOST', '127.0.0.1:{db}');
@@ -60,21 +58,6 @@ def site_at(session, port, password) -> WordPressConnector:
     return WordPressConnector(session, options, SecretStr(password), account="site", window=WINDOW)
 
 
-def post(**changes) -> Record:
-    args = {
-        "slug": "winter-lamps",
-        "title": "Lamps & <light>",
-        "body": "# Lamps\n\n<script>x</script> *now*",
-        "tags": ["a & b"],
-        "summary": "S",
-    }
-    return Record("post.publish", 1, "site", {**args, **changes}, "U0RITA")
-
-
-def retraction(post_id, slug) -> Record:
-    return Record("post.retract", 1, "site", {"slug": slug, "post_id": post_id}, "U0RITA")
-
-
 async def test_a_post_is_published_once_found_by_its_mark_and_taken_off(site, session, wordpress):
     record = post(slug="once")
     assert await site.find(record, "key-aaaa") is None
@@ -98,15 +81,7 @@ async def test_a_post_is_published_once_found_by_its_mark_and_taken_off(site, se
 
 
 async def test_another_post_under_the_slug_is_neither_doubled_nor_taken_off(site):
-    await site.send(site.request(post(slug="taken"), "key-1111"), timeout=WINDOW)
-    with pytest.raises(Rejected) as caught:
-        await site.send(site.request(post(slug="taken"), "key-2222"), timeout=WINDOW)
-    assert caught.value.code == "slug_taken"
-    assert await site.find(post(slug="taken"), "key-2222") is None
-    other = await site.send(site.request(post(slug="other"), "key-3333"), timeout=WINDOW)
-    with pytest.raises(Rejected) as caught:
-        await site.send(site.request(retraction(other["post_id"], "taken"), "key-4"), timeout=WINDOW)
-    assert caught.value.code == "another_post"
+    await keeps_another_post(site)
 
 
 async def test_a_wrong_password_is_unhealthy_and_stands_in_no_text(session, site, wordpress):

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.campaign import HASTY, Plan, Verdict, asks, run_campaign
 from tests.support.company import Company
@@ -17,35 +18,52 @@ RUNS, KILLS = (60, 31) if FULL else (6, 2)
 SEED = 20260105
 
 pytest_plugins = ["tests.support.nursery_fixture"]
-pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="session")]
 
 
-#: Whether the provider honours keys; at small size both are tried at once, for a company mostly waits.
-PROVIDERS = [[True], [False]] if FULL else [[True, False]]
+_WHOLE = Plan(asks(RUNS, seed=SEED), KILLS, SEED)
+_FORGETFUL = Plan(asks(20 if FULL else 2, seed=SEED), 10 if FULL else 1, SEED, forgetful=True)
+#: What is done, and whether the provider honours keys.
+CAMPAIGNS = {"honours": (_WHOLE, True), "ignores": (_WHOLE, False), "forgets": (_FORGETFUL, False)}
+VerdictOf = Callable[[str], Awaitable[Verdict]]
 
 
-@pytest.mark.parametrize("honouring", PROVIDERS, ids=str)
-async def test_kills_lose_and_double_nothing(tmp_path: Path, companies: Nursery, honouring: Sequence[bool]) -> None:
-    plan = Plan(asks(RUNS, seed=SEED), KILLS, SEED)
-    found = await asyncio.gather(
-        *(campaign(tmp_path / f"{honours}", plan, companies, honours_keys=honours) for honours in honouring)
-    )
-    assert all(verdict.is_clean for verdict in found), "\n".join(map(str, found))
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def verdict_of(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[VerdictOf]:
+    """What one of the campaigns came to; at small size all begin with the first, for a company mostly waits."""
+    home = tmp_path_factory.mktemp("campaigns")
+    begun: dict[str, asyncio.Task[Verdict]] = {}
+
+    async def wait(wanted: str) -> Verdict:
+        for name in [wanted] if FULL else CAMPAIGNS:
+            if name not in begun:
+                plan, honours_keys = CAMPAIGNS[name]
+                under_way = campaign(home / name, plan, nursery, honours_keys=honours_keys)
+                begun[name] = asyncio.create_task(under_way)
+        return await begun[wanted]
+
+    yield wait
+    for task in begun.values():
+        task.cancel()
+    await asyncio.gather(*begun.values(), return_exceptions=True)
 
 
-async def test_the_same_campaign_finds_the_duplicates_of_a_ledger_that_forgets(
-    tmp_path: Path, companies: Nursery
-) -> None:
-    plan = Plan(asks(20 if FULL else 2, seed=SEED), 10 if FULL else 1, SEED, forgetful=True)
-    verdict = await campaign(tmp_path / "var", plan, companies, honours_keys=False)
+@pytest.mark.parametrize("provider", ["honours", "ignores"])
+async def test_kills_lose_and_double_nothing(verdict_of: VerdictOf, provider: str) -> None:
+    verdict = await verdict_of(provider)
+    assert verdict.is_clean, str(verdict)
+
+
+async def test_the_same_campaign_finds_the_duplicates_of_a_ledger_that_forgets(verdict_of: VerdictOf) -> None:
+    verdict = await verdict_of("forgets")
     assert verdict.duplicated
     assert not verdict.is_clean
 
 
-async def campaign(home: Path, plan: Plan, companies: Nursery, *, honours_keys: bool) -> Verdict:
+async def campaign(home: Path, plan: Plan, nursery: Nursery, *, honours_keys: bool) -> Verdict:
     """One campaign under the contract that goes with what the provider does."""
     env = {**HASTY, "COUNTERSIGN_SANDBOX_SETTLES": "keyed" if honours_keys else "probeable"}
-    company = Company(home, env=env, begin=forking(companies))
+    company = Company(home, env=env, begin=forking(nursery))
     try:
         await company.start(*Halting(home, forgetful=plan.forgetful).command)
         # It applies at once and answers a second later: a kill in between leaves no receipt.

@@ -1,10 +1,11 @@
 """A process dies between any two things LangGraph writes: the run goes on from there to its own end."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from core.db import Database
+from core.db import Database, open_database
 from core.ids import RunId
 from graphs.checkpoints import FencedSaver
 from graphs.run import RunState
@@ -40,11 +41,18 @@ class DyingSaver(FencedSaver):
         await super().aput_writes(*args, **kwargs)
 
 
+@pytest.fixture
+async def database(common_engine_url: str) -> AsyncGenerator[Database]:
+    """One database for all: each run is advanced by nobody but its own test."""
+    async with open_database(common_engine_url) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("written", range(MOST_WRITES))
 async def test_a_run_cut_off_after_any_write_of_its_checkpoints_comes_to_its_own_end(
-    engine_database: Database, written: int
+    database: Database, written: int
 ) -> None:
-    engine = assemble(engine_database, QUICK)
+    engine = assemble(database, QUICK)
     run_id = await engine.start("plain")
     await _cut_off(engine, run_id, written)
 
@@ -54,9 +62,9 @@ async def test_a_run_cut_off_after_any_write_of_its_checkpoints_comes_to_its_own
 
 @pytest.mark.parametrize("written", range(MOST_WRITES))
 async def test_a_run_cut_off_after_any_write_since_its_answer_goes_on_from_the_answer(
-    engine_database: Database, written: int
+    database: Database, written: int
 ) -> None:
-    engine = assemble(engine_database, QUICK)
+    engine = assemble(database, QUICK)
     run_id = await engine.start("asking")
     await engine.runner.advance(run_id)
     for number in (1, 2):

@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from bot.bootstrap import MIGRATIONS
 from bot.local.embedded import EmbeddedPostgres
 from core.clock import SystemClock
 from core.migrate import migrate
 from tests.support.ground import KEYED, PROBEABLE, Contract, open_ground
+from tests.support.nursery import Nursery
 from tests.support.postgres import session_home
 from tests.support.storm import Storm, rage
 
@@ -21,10 +23,11 @@ FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
 RESTARTS = 3
 CALM = Storm(runs=60 if FULL else 12, kills=0, workers=2, dies=0)
 
-pytestmark = pytest.mark.campaign
+pytest_plugins = ["tests.support.nursery_fixture"]
+pytestmark = [pytest.mark.campaign, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def postgres() -> AsyncGenerator[EmbeddedPostgres]:
     """A server of this test's own."""
     with session_home() as home:
@@ -36,7 +39,7 @@ async def postgres() -> AsyncGenerator[EmbeddedPostgres]:
 
 @pytest.mark.parametrize("contract", [KEYED, PROBEABLE] if FULL else [PROBEABLE], ids=lambda contract: contract.settles)
 async def test_three_immediate_restarts_under_load(
-    tmp_path: Path, postgres: EmbeddedPostgres, contract: Contract
+    tmp_path: Path, postgres: EmbeddedPostgres, nursery: Nursery, contract: Contract
 ) -> None:
     url = await postgres.start()
     await migrate(url, MIGRATIONS)
@@ -51,7 +54,7 @@ async def test_three_immediate_restarts_under_load(
             await asyncio.sleep(0.5)
             assert await postgres.start() == url
 
-    async with open_ground(tmp_path, url, contract, delays=0.3) as ground:
+    async with open_ground(tmp_path, url, contract, nursery, delays=0.3) as ground:
         verdict = await rage(ground, CALM, also=restart)
     print(f"{contract.settles}, {RESTARTS} restarts of Postgres: {verdict}")
     assert verdict.is_clean, str(verdict)

@@ -1,6 +1,7 @@
 """What an outside system may do to a call, under every class: it is settled as what it was."""
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.support.ground import KEYED, OPAQUE, PROBEABLE, Contract, Found, Grou
 from tests.support.nursery import Nursery
 
 pytest_plugins = ["tests.support.migrated", "tests.support.nursery_fixture"]
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Fault:
     ends: str = "done"
 
 
+CLASSES = (KEYED, PROBEABLE, OPAQUE)
 FAULTS = (
     Fault(("apply, no answer",)),
     Fault(("apply, cut",)),
@@ -38,19 +40,19 @@ FAULTS = (
 )
 
 
-@pytest.mark.parametrize("contract", [KEYED, PROBEABLE, OPAQUE], ids=lambda contract: contract.settles)
-async def test_each_fault_is_settled_as_what_it_was(
-    tmp_path: Path, common_installation_url: str, contract: Contract, nursery: Nursery
+async def test_each_fault_is_settled_as_what_it_was_under_every_class(
+    tmp_path: Path, common_installation_url: str, nursery: Nursery
 ) -> None:
-    # Later than the window and sooner than the landing margin's end.
-    async with open_ground(tmp_path, common_installation_url, contract, nursery, landing=2, late=2.4) as ground:
-        found = await asyncio.gather(
-            *(_settled(ground, f"#{contract.settles}-{number}", fault) for number, fault in enumerate(FAULTS))
-        )
-    wrong = [
-        f"{fault}: {each}" for fault, each in zip(FAULTS, found, strict=True) if not _is_right(contract, fault, each)
-    ]
-    assert not wrong, "\n".join(wrong)
+    async def wrong(contract: Contract) -> list[str]:
+        # Later than the window and sooner than the landing margin's end.
+        home, times = tmp_path / contract.settles, {"landing": 2, "late": 2.4}
+        async with open_ground(home, common_installation_url, contract, nursery, **times) as ground:
+            orders = [f"#{contract.settles}-{number}" for number, _ in enumerate(FAULTS)]
+            found = await asyncio.gather(*map(functools.partial(_settled, ground), orders, FAULTS))
+        pairs = zip(FAULTS, found, strict=True)
+        return [f"{contract.settles}, {fault}: {each}" for fault, each in pairs if not _is_right(contract, fault, each)]
+
+    assert not [each for found in await asyncio.gather(*map(wrong, CLASSES)) for each in found]
 
 
 async def _settled(ground: Ground, order_id: str, fault: Fault) -> Found:

@@ -1,7 +1,9 @@
 """kill -9 of everything in the middle of undoing: by the shop's own log each return is taken back once."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
@@ -14,46 +16,24 @@ from tests.support.nursery import Nursery
 from tests.support.undoing import cards_of_errands, order_of, restores_of, returned, undoings_of
 
 pytest_plugins = ["tests.support.nursery_fixture"]
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-class Crashed:
-    """One company, killed again and again, with a return of its own each time."""
+@dataclass(frozen=True)
+class Undone:
+    """A return whose undoing came to some point and no further, for then everything was killed."""
 
-    def __init__(self, company: Company) -> None:
-        self.company = company
-        self.halting = Halting(company.home)
-        self._orders = Orders()
-        self._runs = 0
-
-    async def start(self) -> None:
-        """Start it with traps that are not set."""
-        await self.company.start(*self.halting.command)
-
-    async def caught_at(self, point: str) -> tuple[str, str]:
-        """A return whose undoing has come to `point` and no further, and the run that did it."""
-        order_id, run_id = await returned(self.company, self._orders)
-        self.halting.set(point, order_id)
-        await told(self.company, RITA, f"undo {run_id}", says="newest first")
-        await self.company.until(self.halting.is_caught, f"it halts at {point!r}", seconds=60)
-        return order_id, run_id
-
-    async def at_rest(self) -> None:
-        """kill -9 of everything, a start, and all that was begun comes to its end."""
-        await self.company.kill_everything()
-        await self.start()
-        self._runs += 2
-        await at_rest(self.company, self._runs, seconds=120)
+    order_id: str
+    run_id: str
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def crashed(tmp_path_factory: pytest.TempPathFactory, companies: Nursery) -> AsyncGenerator[Crashed]:
-    """A started company with traps."""
-    company = Company(tmp_path_factory.mktemp("undoing") / "var", env=HASTY, begin=forking(companies))
-    opened = Crashed(company)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Company]:
+    """A started company with traps that are not set."""
+    company = Company(tmp_path_factory.mktemp("undoing") / "var", env=HASTY, begin=forking(nursery))
     try:
-        await opened.start()
-        yield opened
+        await company.start(*Halting(company.home).command)
+        yield company
     finally:
         await company.kill_everything()
         with suppress(OSError):
@@ -61,11 +41,30 @@ async def crashed(tmp_path_factory: pytest.TempPathFactory, companies: Nursery) 
         await company.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def undone(company: Company) -> dict[str, Undone]:
+    """Everything killed and started again at each point of an undoing; then all that was begun comes to its end.
+
+    Nobody waits for one to recover before the next kill: what was cut off may be cut off again under way.
+    """
+    halting, orders = Halting(company.home), Orders()
+    done = await asyncio.gather(*(returned(company, orders) for _ in UNDOING_POINTS))
+    found = {point: Undone(*each) for point, each in zip(UNDOING_POINTS, done, strict=True)}
+    for point, each in found.items():
+        halting.set(point, each.order_id)
+        await told(company, RITA, f"undo {each.run_id}", says="newest first")
+        await company.until(halting.is_caught, f"it halts at {point!r}", seconds=60)
+        await company.kill_everything()
+        await company.start(*halting.command)
+    await at_rest(company, 2 * len(found), seconds=120)
+    return found
+
+
 @pytest.mark.parametrize("point", UNDOING_POINTS)
-async def test_a_kill_of_everything_while_undoing_takes_back_once_and_asks_once(crashed: Crashed, point: str) -> None:
-    order_id, run_id = await crashed.caught_at(point)
-    await crashed.at_rest()
-    company = crashed.company
+async def test_a_kill_of_everything_while_undoing_takes_back_once_and_asks_once(
+    company: Company, undone: dict[str, Undone], point: str
+) -> None:
+    order_id, run_id = undone[point].order_id, undone[point].run_id
     assert len(await restores_of(company, order_id)) == 1, company.console()
     order = await order_of(company, order_id)
     assert (order["status"], order["return"]) == ("delivered", None)

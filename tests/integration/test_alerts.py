@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.company import settle_sample_company
 from bot.local.sandbox.database import connect, database_path
 from bot.sample.alerts import DECOYS, KNOWN, sample_week
 from graphs.case_store import touched_by
@@ -20,13 +21,13 @@ from tests.support.watching import Desk, open_desk
 
 pytest_plugins = ["tests.support.migrated"]
 
-PLANTED = 4
+ALERTS, PLANTED = 500, 4
 
 
 @pytest.fixture
 async def desk(tmp_path: Path, installation_url: str, redis_url: str) -> AsyncGenerator[Desk]:
     """A desk with a week of alerts in which four hosts were planted."""
-    week = sample_week(alerts=1_500, planted=PLANTED, seed=7)
+    week = sample_week(alerts=ALERTS, planted=PLANTED, seed=7)
     async with open_desk(tmp_path, week, database_url=installation_url, redis_url=redis_url) as made:
         yield made
 
@@ -60,7 +61,7 @@ async def test_lines_are_read_once_also_when_the_run_is_advanced_again_and_when_
 ) -> None:
     first = await desk.ask("alerts")
     before = await desk.rows("select sum((data ->> 'alerts')::int) as alerts from graphs.alert_case")
-    assert before[0]["alerts"] == 1_500
+    assert before[0]["alerts"] == ALERTS
     await desk.advance(first.run_id)
     second = await desk.ask("alerts")
     assert second.state is RunState.REFUSED
@@ -77,7 +78,7 @@ async def test_a_run_that_died_right_after_it_had_stored_its_cases_stores_them_o
     first = await alerts.plan(facts, context)
     assert await alerts.plan(facts, context) == first
     [row] = await desk.rows("select sum((data ->> 'alerts')::int) as alerts from graphs.alert_case")
-    assert row["alerts"] == 1_500
+    assert row["alerts"] == ALERTS
     assert len(await desk.rows("select from graphs.run where workflow = 'contain'")) == PLANTED
 
 
@@ -156,6 +157,49 @@ async def test_an_isolation_is_released_by_itself_once_also_when_the_endpoint_is
     assert [each["host_id"] for each in log["releases"]] == await desk.isolated()
     await desk.installation.releasing.look()
     assert not await desk.advance_all("undo")
+
+
+async def test_a_host_whose_release_nobody_agrees_to_is_asked_about_again_and_again(
+    tmp_path: Path, installation_url: str, redis_url: str
+) -> None:
+    company, allowed = (
+        tmp_path / "company",
+        "    action: host.release\n    when: {workflow: undo}\n    verdict: allow\n",
+    )
+    settle_sample_company(company)
+    policy = (company / "policy.yml").read_text()
+    asked = allowed.replace("allow", "require_approval") + "    approvers: {tier: 2}\n"
+    expected = "given: {action: host.release, workflow: undo}\n    expect: "
+    policy = policy.replace(allowed, asked).replace(f"{expected}allow", f"{expected}require_approval")
+    (company / "policy.yml").write_text(policy)
+    week = sample_week(alerts=100, planted=1, seed=7)
+    async with open_desk(tmp_path, week, database_url=installation_url, redis_url=redis_url) as desk:
+        await desk.ask("alerts")
+        [run] = await desk.advance_all("contain")
+        await desk.approve()
+        assert (await desk.advance(run.run_id)).state is RunState.DONE
+        await desk.pass_time(timedelta(minutes=61))
+        await desk.installation.releasing.look()
+        [undoing] = await desk.advance_all("undo")
+        await desk.pass_time(timedelta(hours=5))
+        await desk.installation.approvals.act_due()
+        await desk.installation.releasing.look()
+        await desk.installation.releasing.look()
+        [undoing] = await desk.advance_all("undo")
+        [told] = await desk.rows("select reopened_by from actions.approval where state = 'expired'")
+        assert (undoing.state, told["reopened_by"]) == (RunState.WAITING, "Countersign")
+        await desk.approve(verdict="reject")
+        refused = await desk.advance(undoing.run_id)
+        assert "it stands" in refused.outcome
+        await desk.installation.releasing.look()
+        assert not await desk.advance_all("undo"), "a no counts for a day"
+        await desk.pass_time(timedelta(days=1, minutes=1))
+        await desk.installation.releasing.look()
+        await desk.installation.releasing.look()
+        [again] = await desk.advance_all("undo")
+        await desk.approve()
+        assert (await desk.advance(again.run_id)).state is RunState.DONE
+        assert len((await desk.get("/hosts/log"))["releases"]) == 1
 
 
 async def test_a_host_that_goes_on_after_its_release_is_asked_about_again(desk: Desk) -> None:

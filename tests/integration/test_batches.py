@@ -80,7 +80,7 @@ async def test_three_of_a_kind_are_listed_once_in_the_approvals_channel_and_appr
     assert (await cards(house))[0]["channels"] == ["C0APPROVALS"]
     message = batch_card.batch_card(batch)
     assert faults_of(message) == []
-    assert "Approve 3 × payment.refund, 210.50 USD in all?" in str(message.blocks)
+    assert "Approve 3 × “Refund …”, 210.50 USD in all?" in str(message.blocks)
     assert await formed(house, batches) == []
 
     answered = await approve(batches, batch, BEN)

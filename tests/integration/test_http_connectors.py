@@ -1,23 +1,19 @@
 """The shop and payments connectors against the real sandbox: every failure says whether anything may have happened."""
 
 import asyncio
-import shutil
 import socket
 from datetime import timedelta
-from pathlib import Path
 
-import aiohttp
 import pytest
 
 from actions.connector import Contested, EffectClass, Inconclusive, OutcomeUnknown, Rejected, Unreachable
 from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector
 from actions.intent import Record
-from bot.local.sandbox.server import SandboxOptions, open_sandbox
-from bot.sample.shop import seed_sample
-from core.clock import SystemClock
 from tests.support.answering import answering
-from tests.support.sandbox import BOTTLE, CHAIR, SandboxClient
+from tests.support.sandbox import BOTTLE, CHAIR
+
+pytest_plugins = ["tests.support.sandbox_fixture"]
 
 WINDOW = timedelta(seconds=5)
 REFUND = {
@@ -45,31 +41,6 @@ def order_return(**changes) -> Record:
 
 def record(action, args) -> Record:
     return Record(action=action, action_version=1, account="sandbox", args=args, on_behalf_of="U0RITA")
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    home = tmp_path_factory.mktemp("seeded")
-    seed_sample(home)
-    return home
-
-
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-async def url(seeded, tmp_path):
-    home = Path(shutil.copytree(seeded, tmp_path / "home"))
-    async with open_sandbox(SandboxOptions(port=0, home=home, clock=SystemClock())) as sandbox:
-        yield sandbox.url
-
-
-@pytest.fixture
-def sandbox(session, url):
-    return SandboxClient(session, url)
 
 
 @pytest.fixture

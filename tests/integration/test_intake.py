@@ -241,7 +241,10 @@ SENTENCES = [
     ("run retruns #W1", ["no workflow “retruns”", "Did you mean *returns*?"]),
     ("run", ["Something is missing", "/team run &lt;workflow&gt;"]),
     ("aprovals", ["Did you mean `/team approvals`?", "I know: run, dry, ask"]),
-    ("help", ["/team run", "*returns* &lt;order&gt; — takes goods back"]),
+    ("help", ["/team run", "*returns* takes goods back"]),
+    ("help returns", ["*returns*: takes goods back", "/team run returns &lt;order&gt;"]),
+    ("help schedule", ["/team schedule list"]),
+    ("help retruns", ["I do not know “retruns”", "Did you mean `/team help returns`?"]),
     ("ask what is the weather", ["I don't know what to do with that", "takes goods back"]),
     ("status", ["Nothing has been run yet"]),
     ("status run_none", ["There is no run `run_none`"]),
@@ -378,12 +381,39 @@ class Failing:
         return say("worked")
 
 
+class Stuck:
+    """A desk whose effects never end."""
+
+    async def consider(self, delivery: Delivery) -> Effect:
+        """Wait for ever, in the transaction of the answer."""
+
+        async def wait(conn: Connection) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+        return wait
+
+
+async def test_a_delivery_that_never_ends_is_given_up_and_the_person_is_told(office: Office) -> None:
+    short, metrics = timedelta(milliseconds=50), office.metrics
+    desk = Stuck()
+    intake = Intake(
+        office.database, commands=desk, clicks=desk, gave_up=answers.gave_up(), metrics=metrics, patience=short
+    )
+    assert await _tried_to_the_end(office, intake) == ("failed", 5, answers.gave_up())
+
+
 @pytest.mark.parametrize(("fails", "said", "state"), [(2, "worked", "handled"), (99, answers.gave_up(), "failed")])
 async def test_a_delivery_that_fails_is_tried_again_and_after_five_times_the_person_is_told(
     office: Office, fails: int, said: str, state: str
 ) -> None:
     desk = Failing(fails)
     intake = Intake(office.database, commands=desk, clicks=desk, gave_up=answers.gave_up(), metrics=office.metrics)
+    assert await _tried_to_the_end(office, intake) == (state, min(fails + 1, 5), said)
+
+
+async def _tried_to_the_end(office: Office, intake: Intake) -> tuple[str, int, str]:
+    """How one delivery ends that is handled again and again: its state, after how many tries, and what is said."""
     deliveries = Deliveries(office.database)
     await deliveries.commit(command("status"))
     for _ in range(6):
@@ -391,6 +421,5 @@ async def test_a_delivery_that_fails_is_tried_again_and_after_five_times_the_per
         for delivery in await deliveries.claim(1):
             await intake.handle(delivery)
     [row] = await rows(office.database, "select * from bot.delivery")
-    assert (row["state"], row["attempts"]) == (state, min(fails + 1, 5))
     [owed] = await rows(office.database, "select payload from core.outbox")
-    assert owed["payload"]["text"] == said
+    return row["state"], row["attempts"], owed["payload"]["text"]

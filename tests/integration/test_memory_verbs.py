@@ -1,5 +1,6 @@
 """What people say and press about memory, and what an operator does with it, over a real database."""
 
+import asyncio
 import io
 from argparse import Namespace
 from contextlib import asynccontextmanager
@@ -130,6 +131,11 @@ MISSING = [
 async def test_whatever_is_missing_is_said_in_one_sentence(ask):
     for words, said in MISSING:
         assert said in await ask(ADA, words), words
+
+
+async def test_rules_are_asked_for_first_in_a_channel_that_nobody_knows_yet(ask):
+    async with asyncio.timeout(10):
+        assert "No rule is written down" in await ask(RITA, "rules", channel="C0NEW")
 
 
 async def test_who_may_start_nothing_is_told_so(ask):

@@ -17,7 +17,7 @@ from core.secrets import FileWrappingKey, KeyUnavailable, seal, unseal
 from core.subjects import Vault
 from core.trust import TrustLabel
 from graphs.remembering import cite, recalled
-from graphs.run import Request, Run
+from graphs.run import Remembered, Request, Run
 from memory.episode import Episode
 from memory.item import Scope, ScopeKind
 from memory.recalls import Recalls
@@ -283,9 +283,9 @@ class Gathering:
     memory: Memory
 
 
-def a_run(**changes):
+def a_run(by=RITA, **changes):
     return run_with(
-        request=Request(workspace=TEAM, requester=RITA, origin="command", workflow="returns", delivery_id="d9"),
+        request=Request(workspace=TEAM, requester=by, origin="command", workflow="returns", delivery_id="d9"),
         conversation=Conversation(TEAM, SHOP, "9"),
         **changes,
     )
@@ -305,6 +305,10 @@ async def test_a_run_shows_what_names_its_subject_counts_it_once_done_and_shows_
     assert "again" not in line, "what only some may see is not shown where others read along"
     assert line.index("cracked") < line.index("Ben has agreed"), "what nobody vouches for comes last"
     assert "from outside, not vouched for" in line
+
+    [secret] = await world.parts.rows("select item_id from memory.item where author = %s", ADA)
+    moved = Remembered(recall_id="rec_1", names={secret["item_id"]: "W1001"})
+    assert await world.memory.shown(a_run(by=ADA, remembered=moved)) == {}, "nor what its asker alone may see"
 
     await cite(gathering, known)
     rows = await world.parts.rows("select item_id from memory.recall_item where cited_at is not null")

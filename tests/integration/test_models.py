@@ -106,13 +106,28 @@ async def test_a_label_carries_who_gave_it_its_tokens_and_its_cost(
 ) -> None:
     model.will_say(Reply({"label": "mailbox"}, tokens=(1000, 100)))
     thought = await reasoner.classify("refund the kettle", EXAMPLES)
-    assert (thought.value, thought.reasoned_by, thought.certain) == ("mailbox", "model small", True)
+    assert (thought.value, thought.reasoned_by) == ("mailbox", "model small")
     assert (thought.tokens_in, thought.tokens_out, thought.cost_usd) == (1000, 100, Decimal("0.00056"))
     assert _calls(metrics, "reason", "ok") == 1
     spent = metrics.registry.get_sample_value(
         "countersign_model_cost_usd_total", {"purpose": "reason", "model": "small"}
     )
     assert spent == pytest.approx(0.00056)
+
+
+@pytest.mark.parametrize(("label", "certain"), [("returns", True), ("mailbox", False)])
+async def test_a_label_is_certain_where_rules_say_it_too(
+    model: ScriptedModel, reasoner: Reasoner, label: str, *, certain: bool
+) -> None:
+    model.will_say(Reply({"label": label}))
+    assert (await reasoner.classify("refund the kettle", EXAMPLES)).certain is certain
+
+
+async def test_a_try_that_failed_before_the_same_model_answered_is_not_told(
+    model: ScriptedModel, reasoner: Reasoner
+) -> None:
+    model.will_say(Reply(status=500), Reply({"label": "mailbox"}))
+    assert (await reasoner.classify("refund the kettle", EXAMPLES)).note == ""
 
 
 async def test_a_model_may_not_know_either(model: ScriptedModel, reasoner: Reasoner) -> None:

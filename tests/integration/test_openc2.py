@@ -14,6 +14,7 @@ from actions.connector import EffectClass, Inconclusive, OutcomeUnknown, Rejecte
 from actions.connectors.openc2 import OpenC2Connector, OpenC2Options
 from actions.intent import Record
 from core.clock import SettableClock
+from tests.support.answering import serving
 from tests.support.outside_servers import free_port
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -31,6 +32,7 @@ class Consumer:
         self.tells = True
 
     async def handle(self, request: web.Request) -> web.Response:
+        assert (request.method, request.path) == ("POST", "/.well-known/openc2")
         body = await request.read()
         if request.headers.get("Authorization") != "Bearer canary-token":
             return self.say(401, "who are you", http=401)
@@ -46,14 +48,15 @@ class Consumer:
             self.contained[asked["target"]["device"]["device_id"]] = asked["command_id"]
         else:
             self.contained = {k: v for k, v in self.contained.items() if v != asked["target"]["command"]}
-        return self.say(200, "done", **{"x-countersign:until": "2026-11-27T13:00:00Z"})
+        return self.say(200, "done", **{"x-countersign": {"until": "2026-11-27T13:00:00Z"}})
 
     def query(self, target):
         if "features" in target:
             return self.say(200, "", versions=["1.0"])
         if not self.tells:
             return self.say(501, "not implemented")
-        return self.say(200, "", **{"x-countersign:known": target["x-countersign:command"] in self.commands})
+        known = target["x-countersign:command"] in self.commands
+        return self.say(200, "", **{"x-countersign": {"known": known}})
 
     def say(self, status, text, *, http=200, **results):
         response = {"status": status, "status_text": text, "results": results}
@@ -64,16 +67,8 @@ class Consumer:
 @asynccontextmanager
 async def consuming():
     consumer = Consumer()
-    app = web.Application()
-    app.router.add_post("/.well-known/openc2", consumer.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as session:
-        try:
-            yield consumer, session, f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
+    async with serving(consumer.handle) as url, aiohttp.ClientSession() as session:
+        yield consumer, session, url
 
 
 def hosts(session, url, *, token="canary-token", tells=True) -> OpenC2Connector:

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from actions import rules_store
 from actions.approval import Click
-from actions.rule_change import Kind
+from actions.looseness import Kind
+from actions.policy_file import FILES, Texts
 from actions.rules_keeper import RulesKeeper
-from actions.rules_store import Texts
+from bot.importing import import_price_rules
+from bot.policy_verbs import rollback
 from bot.rules_watch import RulesWatch, offer_of, tell_of_looser_rules
+from bot.settings import Settings
 from bot.slack.blocks import limits
 from bot.slack.blocks.rules_card import rules_card, value_of
-from core.clock import SettableClock
+from core.clock import SettableClock, SystemClock
 from core.ids import new_run_id
 from tests.support.company import ADA, BEN, CLEO
 from tests.support.ledger import NOON, standing
@@ -34,7 +38,14 @@ approvals: {channel: C0APPROVALS}
 rules:
   - {id: small, because: Small ones run alone., action: payment.refund, when: {amount_at_most: 50 USD}, verdict: allow}
 """
-RULEBOOK = "version: 1\n"
+RULEBOOK = """\
+version: 1
+containment: {because: Not alone in our hands., isolate-for: 60m, confidence: 70}
+"""
+
+
+def a_rulebook(minutes: int) -> str:
+    return RULEBOOK.replace("60m", f"{minutes}m")
 
 
 def a_policy(limit: int, approvals: str = "approvals: {channel: C0APPROVALS}") -> str:
@@ -52,19 +63,24 @@ class Place:
         self.watch = RulesWatch(self.keeper, database, SettableClock(NOON), company=folder, actions=ACTIONS)
 
     def offer(self):
-        names = ("policy.yml", "team.yml", "rulebook.yml")
-        return offer_of(Texts(*((self.folder / name).read_text() for name in names)), ACTIONS)
+        return offer_of(Texts.of(self.folder), ACTIONS)
 
-    def write(self, policy: str = POLICY, team: str = TEAM) -> None:
+    def write(self, policy: str = POLICY, team: str = TEAM, rulebook: str = RULEBOOK) -> None:
         self.folder.mkdir(exist_ok=True)
-        for name, text in (("policy.yml", policy), ("team.yml", team), ("rulebook.yml", RULEBOOK)):
+        for name, text in zip(FILES, (policy, team, rulebook), strict=True):
             (self.folder / name).write_text(text)
 
-    async def look(self, policy: str = POLICY, team: str = TEAM) -> str:
+    async def look(self, policy: str = POLICY, team: str = TEAM, rulebook: str = RULEBOOK) -> str:
         """What is in force after the files became this."""
-        self.write(policy, team)
+        self.write(policy, team, rulebook)
         await self.watch.look()
         return self.limit
+
+    @property
+    def minutes(self) -> int:
+        rules = self.keeper().rulebook.containment
+        assert rules is not None
+        return rules.minutes
 
     @property
     def limit(self) -> str:
@@ -237,6 +253,72 @@ async def test_another_workspace_is_not_taken_over_by_an_edit(place):
     await place.look(team=TEAM.replace("T0LOCAL", "T0OTHER"))
     assert "another workspace" in place.watch.warnings()[0]
     assert place.keeper().team.workspace == "T0LOCAL"
+
+
+async def test_the_rulebook_is_in_force_by_the_same_protocol(place):
+    await place.look()
+    assert (await place.look(rulebook=a_rulebook(30)), place.minutes) == ("50.00 USD", 30)
+    await place.look(rulebook=a_rulebook(90))
+    assert place.minutes == 30
+    change = await place.waiting()
+    assert change.differences == [["loosened", "rulebook: containment: isolate-for goes from 0:30:00 to 1:30:00"]]
+    await place.press(ADA)
+    assert place.minutes == 30
+    await place.press(BEN)
+    assert (place.minutes, place.keeper().version) == (90, change.version)
+    assert await place.events() == [
+        "rules.put_in_force",
+        "rules.put_in_force",
+        "rules.loosening_asked",
+        "rules.agreed",
+        "rules.put_in_force",
+    ]
+    await place.look(rulebook=a_rulebook(90).replace("isolate-for", "isolate"))
+    assert place.minutes == 90
+    assert "rulebook.yml line 2" in place.watch.warnings()[0]
+
+
+async def test_what_an_earlier_release_put_in_force_keeps_its_name_until_files_are_offered(place, tmp_path):
+    await place.look()
+    earlier = "e" * 64
+    async with place.database.transaction() as conn:
+        await rules_store.keep(conn, earlier, place.offer().texts)
+        await conn.execute("update actions.rules_change set version = %s", (earlier,))
+    other = Place(place.database, tmp_path / "two")
+    assert await other.keeper.follow()
+    assert not await other.keeper.follow()
+    assert other.keeper().version == earlier
+    await other.look(rulebook=a_rulebook(61))
+    assert (other.keeper().version, other.minutes) == (earlier, 60)
+    await other.look()
+    assert other.keeper().version == other.offer().rules.version
+
+
+async def test_what_is_imported_waits_for_two_admins_and_says_so(place, tmp_path, monkeypatch, installation_url):
+    for name, value in (
+        ("COUNTERSIGN_HOME", str(tmp_path)),
+        ("DATABASE_URL", installation_url),
+        ("REDIS_URL", "redis://"),
+    ):
+        monkeypatch.setenv(name, value)
+    settings, clock, sheet = Settings(), SystemClock(), tmp_path / "prices.csv"
+    sheet.write_text("item_id,floor,ceiling\n9,1 USD,2 USD\n")
+    company = Place(place.database, settings.company)
+    await company.look()
+    before = company.keeper()
+    for write, said in ((False, "Nothing is written yet"), (True, "as version 2")):
+        lines = await import_price_rules(settings, clock, sheet, write=write)
+        assert [said in "\n".join(lines), "two admins" in lines[-2]] == [True, True]
+    await company.watch.look()
+    assert company.keeper() == before
+    await company.press(ADA)
+    await company.press(BEN)
+    assert company.keeper().rulebook.prices is not None
+
+    await rollback(settings, clock, before.version)
+    await company.watch.look()
+    assert company.offer().rules.rulebook.prices is None
+    assert company.keeper().rulebook.prices is not None, "whether no bounds are tighter cannot be told"
 
 
 async def test_what_loosens_is_the_kind_of_the_whole_offer(place):

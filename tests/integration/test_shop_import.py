@@ -96,6 +96,15 @@ async def test_prices_become_exact_minor_units(tmp_path, home, client):
     assert [item["price_minor"] for item in shown["items"]] == exact
 
 
+async def test_an_order_that_is_in_return_already_when_it_is_imported_counts_as_one(tmp_path, home, client):
+    files = few_entries()
+    orders = {**files["orders.json"]}
+    orders["#W1004"] = {**orders["#W1004"], "status": "exchange requested"}
+    import_shop(write(tmp_path / "files", {**files, "orders.json": orders}), home)
+    _, shown = await client.get(f"/shop/customers/{orders['#W1004']['user_id']}")
+    assert shown["customer"]["returns_made"] == 1
+
+
 async def test_importing_again_replaces_the_same_ids_and_leaves_the_others(tmp_path, home, client):
     import_shop(write(tmp_path / "files", entries()), home)
     only = entries()["orders.json"]["#W1003"]

@@ -1,44 +1,14 @@
 """The shop's records, read from the real sandbox: exact money, and unavailable is never the same as absent."""
 
-import shutil
-from pathlib import Path
-
-import aiohttp
 import pytest
 
 from actions.connectors.shop import ShopRecords
 from actions.records import RecordsUnavailable
-from bot.local.sandbox.server import SandboxOptions, open_sandbox
-from bot.sample.shop import seed_sample
-from core.clock import SystemClock
 from core.money import Money
 from tests.support.answering import answering
-from tests.support.sandbox import BOTTLE, SandboxClient
+from tests.support.sandbox import BOTTLE
 
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    home = tmp_path_factory.mktemp("seeded")
-    seed_sample(home)
-    return home
-
-
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-async def url(seeded, tmp_path):
-    home = Path(shutil.copytree(seeded, tmp_path / "home"))
-    async with open_sandbox(SandboxOptions(port=0, home=home, clock=SystemClock())) as sandbox:
-        yield sandbox.url
-
-
-@pytest.fixture
-def sandbox(session, url):
-    return SandboxClient(session, url)
+pytest_plugins = ["tests.support.sandbox_fixture"]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
+from yarl import URL
 
 from actions.connecting import Opening
 from actions.connector import Contested, EffectClass, Inconclusive, OutcomeUnknown, Rejected, Unreachable
@@ -24,6 +25,7 @@ from bot.sample.shop import seed_sample
 from core.clock import SystemClock
 from core.db import connect
 from core.money import Money
+from tests.support.answering import serving
 
 WINDOW = timedelta(seconds=10)
 TOKEN = "canary-shop-token"
@@ -62,21 +64,12 @@ async def behind_a_token(upstream):
         kept = {name: request.headers[name] for name in ("Idempotency-Key", "Content-Type") if name in request.headers}
         url = f"{upstream}{request.raw_path}"
         async with aiohttp.ClientSession() as session:
-            from yarl import URL
-
             target = URL(url, encoded=True)
             async with session.request(request.method, target, data=body, headers=kept) as answer:
                 return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", check)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", seen
-    finally:
-        await runner.cleanup()
+    async with serving(check) as url:
+        yield url, seen
 
 
 @pytest.fixture(scope="module")

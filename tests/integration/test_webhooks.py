@@ -18,6 +18,7 @@ from actions.connectors.webhooks import WebhookConnector, WebhookOptions
 from actions.intent import Record
 from core.clock import SystemClock
 from core.secrets import SecretMissing
+from tests.support.answering import serving
 from tests.support.outside_servers import free_port
 
 WINDOW = timedelta(seconds=5)
@@ -35,15 +36,8 @@ async def taking(answer):
         received.append((request.headers.copy(), await request.read()))
         return await answer(request)
 
-    app = web.Application()
-    app.router.add_route("*", "/hook", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", received
-    finally:
-        await runner.cleanup()
+    async with serving(take) as url:
+        yield f"{url}/hook", received
 
 
 def connector(session, url, **more) -> WebhookConnector:

@@ -57,7 +57,7 @@ async def test_requester_approver_and_auditor_may_read(told, person):
 
 @pytest.mark.parametrize("person", [GUS, "U0VIEW"])
 async def test_guests_and_viewers_are_told_who_may(told, person):
-    assert (await told(person)).startswith("Only who asked for a run")
+    assert (await told(person)).startswith("You asked for no run")
 
 
 async def test_strangers_missing_and_unknown_runs_have_a_sentence(told):

@@ -113,6 +113,11 @@ def modal_faults(view: Mapping[str, Any]) -> list[str]:
     return [*limits.modal_violations(view), *check_view(dict(view))]
 
 
+def stands_whole(value: str, text: str) -> bool:
+    """True when every line of `value` stands in `text`, visible."""
+    return all(limits.visible(line) in text for line in value.replace("\r\n", "\n").split("\n"))
+
+
 def texts(value: Any) -> Iterator[str]:
     """Every text a person would read in blocks or in a view, as Slack stores it."""
     if isinstance(value, Mapping):

@@ -26,6 +26,14 @@ def engine_url(postgres_server: PostgresServer, engine_template: str) -> Iterato
     postgres_server.drop(name)
 
 
+@pytest.fixture(scope="module")
+def common_engine_url(postgres_server: PostgresServer, engine_template: str) -> Iterator[str]:
+    """One such database for all tests of a module, each of which has runs of its own in it."""
+    name = new_test_name()
+    yield postgres_server.make(name, template=engine_template)
+    postgres_server.drop(name)
+
+
 @pytest.fixture
 async def engine_database(engine_url: str) -> AsyncGenerator[Database]:
     """That database, open."""

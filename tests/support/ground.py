@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from graphs.dispatch import Dispatcher, EngineOptions
 from graphs.run import Request
 from graphs.store import RunStore
 from tests.support.company import RITA
-from tests.support.nursery import Nursery, Process, open_nursery
+from tests.support.nursery import Nursery, Process
 from tests.support.receiver import Receiver
 from tests.support.thrice import TEAM
 
@@ -90,7 +90,7 @@ async def open_ground(
     home: Path,
     url: str,
     contract: Contract,
-    nursery: Nursery | None = None,
+    nursery: Nursery,
     *,
     landing: float = LANDING,
     **outside: Any,
@@ -101,10 +101,7 @@ async def open_ground(
     team = home / "company" / "team.yml"
     team.write_text(team.read_text().replace("workflows: [returns]", "workflows: [returns, thrice]"))
     given = {"honours_keys": contract.honours_keys, "delays": 0.0, "late": 1.0, "seed": 1, **outside}
-    async with AsyncExitStack() as stack:
-        nursery = nursery or await stack.enter_async_context(open_nursery(home))
-        database = await stack.enter_async_context(open_database(url, min_size=1, max_size=4))
-        session = await stack.enter_async_context(ClientSession())
+    async with open_database(url, min_size=1, max_size=4) as database, ClientSession() as session:
         receiver = Receiver(session, _free_port())
         process = await nursery.start("receiver", port=receiver.port, **given)
         async with asyncio.timeout(30):

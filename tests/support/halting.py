@@ -143,7 +143,7 @@ async def _called(hook: Hook | None, *args: Any, **kwargs: Any) -> None:
 
 
 def _lay_in_the_way_in(trap: _Trap) -> None:
-    decided: set[str] = set()
+    decided: dict[str, str] = {}
 
     async def handle(delivery: Delivery) -> None:
         point, about = ("click acknowledged", None) if delivery.press else ("request acknowledged", delivery.text)
@@ -153,11 +153,11 @@ def _lay_in_the_way_in(trap: _Trap) -> None:
             trap.reach(point, about)
 
     def vote(_: None, conn: Connection, click: Click, row: Row, *__: Any) -> None:
-        decided.add(row["run_id"])
+        decided[row["run_id"]] = row["record"]["args"]["order_id"]
 
     def advance(run_id: RunId) -> None:
         if run_id in decided:
-            trap.reach("approval decided", None)
+            trap.reach("approval decided", decided[run_id])
 
     _wrap(Intake, "handle", before=handle)
     _wrap(Approvals, "_after_vote", after=vote)

@@ -1,6 +1,7 @@
 """The gateway over a real database, with an outside system that keeps its own log: the oracle of what happened."""
 
 import asyncio
+import functools
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -232,7 +233,13 @@ def rules_of(*rules: dict[str, Any], team: Team | None = None, version: str = "v
     """Rules made of these parts, in place of files."""
     parsed = [Rule.model_validate(rule) for rule in rules]
     made = Policy(version=1, base_currency="USD", rules=parsed, **policy)
-    return Rules(made, team or a_team(), read(RULEBOOK, Rulebook).content, version)
+    return Rules(made, team or a_team(), _the_rulebook(), version)
+
+
+@functools.cache
+def _the_rulebook() -> Rulebook:
+    # Reading it takes longer than most of what is tried under it.
+    return read(RULEBOOK, Rulebook).content
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 from actions.action import Catalogue
 from actions.condition import Considered
 from actions.policy import Rules, Verdict, decide
-from actions.policy_file import load_rules
+from actions.policy_file import Texts, check_rules
 from actions.records import Customer, Order
 from actions.rulebook import Destination, RefundOrder, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem, Swap
@@ -31,6 +31,7 @@ RULES = {
     "status": "delivered-only",
     "items": "items-in-order",
     "too often": "same-item-once",
+    "too often swapped": "items-in-order",
     "destination": "refund-destination",
     "nothing left": "no-more-than-paid",
     "product": "same-product",
@@ -38,6 +39,7 @@ RULES = {
     "not available": "on-sale",
     "method": "difference-method",
     "balance": "gift-card-balance",
+    "more than is left": "built-in:no-more-than-paid",
 }
 
 
@@ -55,9 +57,7 @@ class Shop:
 
     def __init__(self, orders: Mapping[str, Json], products: Mapping[str, Json], users: Mapping[str, Json]) -> None:
         self.orders, self.products, self.users = orders, products, users
-        self.rules: Rules = load_rules(
-            *(SAMPLE / name for name in ("policy.yml", "team.yml", "rulebook.yml")), actions=Catalogue.scan().names()
-        )
+        self.rules: Rules = check_rules(Texts.of(SAMPLE), actions=Catalogue.scan().names())
         self._dice = random.Random(SEED)
 
     @property
@@ -186,7 +186,12 @@ class Shop:
 
     def _swapped(self, order: Order, customer: Customer, case: Case) -> ExchangeOrder | Refusal:
         swaps = [Swap(item_id=old, new_item_id=new) for old, new in case.asked.swaps]
-        wish = ExchangeWish(swaps=swaps, payment_method_id=case.asked.to or None)
+        gift = case.asked.to == "gift card"
+        wish = ExchangeWish(
+            swaps=swaps,
+            payment_method_id=None if gift or not case.asked.to else case.asked.to,
+            destination=Destination.GIFT_CARD if gift else None,
+        )
         ids = dict.fromkeys(line.product_id for line in order.items)
         sale = [each for product_id in ids for each in _on_sale(self.products[product_id])]
         return self.rules.rulebook.exchange(order, customer, wish, sale)

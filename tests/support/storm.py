@@ -15,8 +15,10 @@ from tests.support.nursery import Process
 
 #: A worker silent for so many seconds is taken for dead.
 STALLED = 1.2
-#: When others have surely noticed that somebody stands still, have looked up what became of the call, and have sent it.
-TAKEN_OVER = 2 * STALLED + WINDOW + LANDING
+#: When others have noticed that somebody stands still, have looked up what became of the call, and have sent it.
+TAKEN_OVER = 2 * STALLED + WINDOW + LANDING + 1
+#: Whoever stands still for longer finds its connection to the outside system too old to be used again.
+CUT_OFF = 14
 #: The first and the last run alone, the one between asks.
 AMOUNTS = ("10 USD", "60 USD", "20 USD")
 QUIET_SECONDS = 120
@@ -40,11 +42,15 @@ class Storm:
     """The guard that is taken away."""
     kills_between: tuple[float, float] = (0.2, 0.8)
     """Seconds from one kill from outside to the next; others die by themselves at some point of their way."""
+    lulls: float = 0.0
+    """The chance that nobody kills for a while after a kill, so that others can take over what the dead left."""
+    lull: tuple[float, float] = (2 * STALLED + 1, TAKEN_OVER + 2)
+    """For how many seconds."""
     dies: float = 0.006
     """The chance to die at any named point."""
     stands_still: float = 0.0
     """The chance to stop between the commit of an attempt and its sending."""
-    frozen: tuple[float, float] = (TAKEN_OVER, TAKEN_OVER + 3)
+    frozen: tuple[float, float] = (TAKEN_OVER, CUT_OFF)
     """For how many seconds what stands still does so."""
     silent: float = 0.0
     """The chance that a new worker's heartbeats get lost."""
@@ -173,6 +179,8 @@ async def rage(ground: Ground, plan: Storm, *, also: Callable[[], Awaitable[None
                 await _ask(ground, plan, asked)
                 asked += 1
             await asyncio.sleep(dice.uniform(*plan.kills_between))
+            if dice.random() < plan.lulls:
+                await asyncio.sleep(dice.uniform(*plan.lull))
             _strike(plan, crew, dice)
         await beside
         crew.calm()

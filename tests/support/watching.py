@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import ClientSession
 
@@ -84,8 +84,8 @@ class Desk:
         rows = await self.rows("select run_id from graphs.run where workflow = %s and state = 'ready'", workflow)
         return [await self.advance(row["run_id"]) for row in rows]
 
-    async def approve(self, *, by: str = CLEO) -> list[str]:
-        """Approve everything that is asked; gives what people were told."""
+    async def approve(self, *, by: str = CLEO, verdict: Literal["approve", "reject"] = "approve") -> list[str]:
+        """Answer everything that is asked; gives what people were told."""
         told: list[str] = []
         for row in await self.rows("select approval_id from actions.approval where state = 'pending'"):
             view = await self.installation.approvals.view(row["approval_id"])
@@ -94,7 +94,8 @@ class Desk:
                 approval_id=row["approval_id"],
                 revision=view.revision,
                 digest16=view.digest[:16],
-                verdict="approve",
+                verdict=verdict,
+                reason="" if verdict == "approve" else "not yet",
                 user_id=by,
                 team_id=TEAM,
                 enterprise_id=None,

@@ -7,15 +7,14 @@ import pytest
 
 from actions.action import Catalogue
 from actions.approval import fields_of
-from actions.policy_file import check_rules
-from actions.rule_file import PolicyInvalid, read
-from actions.rulebook import Rulebook
+from actions.policy_file import Texts, check_rules
+from actions.rule_file import PolicyInvalid
+from actions.rulebook import first_rulebook
 from bot.action_page import Reach, guarded_of, page_of, rows_of
 from bot.listings import page_of_actions
 from bot.slack.blocks.approval_card import approval_card
 from bot.switch import names_of, problem_with
 from tests.support.cards import approval_view, shown
-from tests.support.ledger import RULEBOOK
 
 ROOT = Path(__file__).parents[2]
 #: A file as an author writes it.
@@ -89,10 +88,10 @@ def test_the_page_of_the_docs_is_current():
 
 
 def test_one_file_makes_an_action_known_to_policy_to_cards_to_the_switch_to_the_listing_and_to_the_docs(catalogue):
-    rulebook = read(RULEBOOK, Rulebook).content
-    assert check_rules(POLICY, TEAM, rulebook, actions=catalogue.names()).policy.rules[0].action == "gift.give"
+    texts = Texts(POLICY, TEAM, first_rulebook())
+    assert check_rules(texts, actions=catalogue.names()).policy.rules[0].action == "gift.give"
     with pytest.raises(PolicyInvalid, match=r"gift\.give"):
-        check_rules(POLICY, TEAM, rulebook, actions=Catalogue.scan().names())
+        check_rules(texts, actions=Catalogue.scan().names())
 
     action, args = catalogue.get("gift.give"), {"order_id": "#W1", "to": "Rita"}
     summary, fields = action.summarise(args), fields_of(action, args)

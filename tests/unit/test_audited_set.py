@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from actions.action import Catalogue
-from actions.policy_file import load_rules
+from actions.policy_file import Texts, check_rules
 from actions.rule import Verdict
 from bot.company import SAMPLE
 
@@ -35,7 +35,7 @@ def test_each_of_them_can_be_taken_back_or_says_what_a_person_does():
 
 
 def test_the_rules_we_ship_let_nothing_else_run_alone():
-    rules = load_rules(*(SAMPLE / name for name in ("policy.yml", "team.yml", "rulebook.yml")))
+    rules = check_rules(Texts.of(SAMPLE))
     allowed = {
         name
         for rule in rules.policy.rules

@@ -61,6 +61,12 @@ def test_no_band_is_made_of_a_rule_for_many_actions_or_one_that_forbids() -> Non
     assert bands_of(policy.rules, TERMS) == []
 
 
+@pytest.mark.parametrize("up_to", ["50 USD", "300 EUR"])
+def test_no_band_is_made_where_the_ceiling_leaves_no_room_or_is_in_another_currency(up_to: str) -> None:
+    terms = TERMS.model_copy(update={"up_to": Money.parse(up_to)})
+    assert bands_of([a_rule("medium", "50 USD")], terms) == []
+
+
 def test_enough_plain_approvals_by_two_people_over_enough_days_speak_for_a_band() -> None:
     found = evidence_for(BAND, a_run_of_yes(), TERMS, approvers=3)
     assert found == Evidence(6, 2, NOON, NOON + timedelta(days=10))
@@ -71,6 +77,11 @@ def test_what_came_before_the_last_bad_one_counts_no_more(bad: dict[str, object]
     past = a_run_of_yes(8)
     past[4] = replace(past[4], **bad)
     assert evidence_for(BAND, past, TERMS, approvers=3) is None
+
+
+def test_exactly_as_many_over_exactly_as_long_as_the_terms_say_are_enough() -> None:
+    past = [a_yes(7 * n / 4, by=f"U{n % 2}") for n in range(5)]
+    assert evidence_for(BAND, past, TERMS, approvers=3) == Evidence(5, 2, NOON, NOON + timedelta(days=7))
 
 
 def test_too_few_too_fast_or_by_one_person_only_is_no_evidence() -> None:

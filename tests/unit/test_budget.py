@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from actions.budget import Budget, Budgets
+from actions.looseness import Kind, kind_of
 from actions.plan_rule import Planned, PlanRule, rule_for
-from actions.rule_change import Kind, compare, kind_of
+from actions.rule_change import compare
 from actions.team import Teammate
 from core.money import Money
 from tests.support.ledger import a_team, allow, rules_of

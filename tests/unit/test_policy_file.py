@@ -10,13 +10,12 @@ import yaml
 import bot.sample
 from actions.action import Catalogue
 from actions.policy import Verdict
-from actions.policy_file import first_policy, load_rules
+from actions.policy_file import FILES, Texts, check_rules, first_policy
 from actions.rule_file import PolicyInvalid
 from actions.rulebook import first_rulebook
 from actions.team import Approvers, first_team
 
 SAMPLE = Path(__file__).parents[2] / "bot" / "sample"
-NAMES = ("policy.yml", "team.yml", "rulebook.yml")
 ACTIONS = tuple(Catalogue.scan().names())
 
 TEAM = """\
@@ -47,7 +46,7 @@ def folder(tmp_path):
 
 
 def load(folder: Path, **more):
-    return load_rules(*(folder / name for name in NAMES), **more)
+    return check_rules(Texts.of(folder), **more)
 
 
 def refusal(folder: Path, name: str, text: str | bytes, **more) -> str:
@@ -104,7 +103,7 @@ def test_changing_any_verdict_of_the_sample_policy_fails_its_own_tests(tmp_path,
     for begin, end in places:
         if text[begin:end] == verdict:
             continue
-        for name in NAMES:
+        for name in FILES:
             shutil.copy(SAMPLE / name, tmp_path / name)
         asking = r"\n    (approvers|remind_after|escalate_\w+|fallback_\w+): .*"
         changed = re.sub(asking, "", text[:begin] + verdict + text[end:])
@@ -135,12 +134,14 @@ def test_the_version_ignores_comments_and_order_of_keys_and_nothing_else(folder)
     before = load(folder).version
     policy = (folder / "policy.yml").read_text()
     (folder / "policy.yml").write_text(f"# a comment\nbase_currency: USD\nversion: 1\nrules:\n{GOOD_RULE}")
-    (folder / "rulebook.yml").write_text("version: 2\n")
+    (folder / "rulebook.yml").write_text(f"# a comment\n{RULEBOOK}")
     assert load(folder).version == before
     (folder / "policy.yml").write_text(policy.replace("50 USD", "51 USD"))
     changed = load(folder).version
     (folder / "team.yml").write_text(TEAM.replace("[approver], tier: 1", "[approver], tier: 2"))
-    assert len({before, changed, load(folder).version}) == 3
+    other = load(folder).version
+    (folder / "rulebook.yml").write_text("version: 2\n")
+    assert len({before, changed, other, load(folder).version}) == 4
 
 
 def test_the_version_does_not_depend_on_how_this_process_orders_a_set_of_roles(folder):

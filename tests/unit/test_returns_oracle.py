@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.sample.shop import sample_shop
-from tests.support.returns_cases import Case, Shop, agrees
+from tests.support.returns_cases import RULES, Case, Shop, agrees
+from tests.support.returns_oracle import ALONE, BUDGET, PERSON
+from tests.support.returns_tangles import Tangles
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,14 @@ def test_every_delivered_order_of_the_sample_shop_is_judged_as_the_oracle_says(s
     assert {sample.expected(case).refused for case in cases} >= {"", "once", "status", "destination", "not available"}
 
 
+def test_requests_with_several_things_out_of_the_ordinary_are_judged_as_the_oracle_says(sample: Shop) -> None:
+    tangles = Tangles(sample)
+    cases = list(tangles.cases(20))
+    assert _disagreements(tangles.shop, cases) == []
+    answers = [tangles.shop.expected(case) for case in cases]
+    assert {answer.refused or answer.who for answer in answers} == {*RULES, ALONE, PERSON, BUDGET}
+
+
 def test_every_delivered_order_of_the_public_shop_is_judged_as_the_oracle_says(public: Shop) -> None:
     assert len(public.delivered) == 373
     assert _disagreements(public, list(public.honest())) == []
@@ -47,3 +57,8 @@ def test_violations_on_the_public_shop_are_judged_as_the_oracle_says(public: Sho
     assert _disagreements(public, cases) == []
     refused = Counter(public.expected(case).refused for case in cases)
     assert refused.total() - refused[""] >= 400
+
+
+def test_tangled_requests_on_the_public_shop_are_judged_as_the_oracle_says(public: Shop) -> None:
+    tangles = Tangles(public)
+    assert _disagreements(tangles.shop, list(tangles.cases(10))) == []

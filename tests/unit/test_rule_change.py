@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actions.looseness import Kind, kind_of
 from actions.policy import Rules, Verdict, decide
-from actions.policy_file import check_rules
-from actions.rule_change import Kind, compare, kind_of
+from actions.policy_file import Texts, check_rules
+from actions.rule_change import compare
 from actions.rule_file import PolicyInvalid
 from actions.rule_grid import points_for
-from actions.rulebook import Rulebook
+from actions.rulebook import first_rulebook
 
 LOOSER, TIGHTER = Kind.LOOSENED, Kind.TIGHTENED
 ACTIONS = ("payment.refund", "order.update")
@@ -33,7 +34,7 @@ SUM = "sum: {{per: customer, within: {}d, at_most: {} USD}}"
 
 def rules(*written: str, team: str = TEAM, head: str = HEAD) -> Rules:
     text = head + ("rules:\n" + "".join(f"  - {each}\n" for each in written) if written else "rules: []\n")
-    return check_rules(text, team, Rulebook(version=1), actions=ACTIONS)
+    return check_rules(Texts(text, team, first_rulebook()), actions=ACTIONS)
 
 
 def change(old: Rules, new: Rules) -> Kind:

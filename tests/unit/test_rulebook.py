@@ -188,6 +188,27 @@ def test_the_gift_card_that_paid_is_chosen_among_several():
     assert granted(bought, customer(GIFT, OTHER_GIFT), asked).payment_method_id == "gift_2"
 
 
+def test_of_several_gift_cards_that_paid_the_one_that_paid_most_is_chosen():
+    bought = order(payments=[paid(2150, "gift_1"), paid(40000, "gift_2")])
+    asked = wish(destination=Destination.GIFT_CARD)
+    assert granted(bought, customer(GIFT, OTHER_GIFT), asked).payment_method_id == "gift_2"
+
+
+# -- when a person looks ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more", [{"reason": "it is torn"}, {"words": "#W1 the lamp, it arrived broken"}, {"words": "FAULTY! #W1 lamp"}]
+)
+def test_goods_that_are_called_damaged_anywhere_are_looked_at_unless_a_picture_shows_them(more):
+    assert [look.rule for look in granted(order(), customer(), wish(**more)).looks] == ["damaged-evidence"]
+    assert granted(order(), customer(), wish(**more, evidence=["lamp.jpg"])).looks == []
+
+
+def test_words_that_only_contain_one_of_damage_have_nobody_look():
+    assert granted(order(), customer(), wish(reason="undamaged", words="breaking news of a tornado")).looks == []
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 

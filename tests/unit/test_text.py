@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text import MOST_QUOTED, in_answer, quoted, spoken
+from core.text import MOST_QUOTED, counted, in_answer, lasted, quoted, spoken
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
         ("one\r\ntwo  \nthree", "one\ntwo\nthree"),
         ("above" + "\n" * 80 + "below", "above\n\nbelow"),
         ("line\u2028separator", "line⟨U+2028⟩separator"),
+        ("until 2026-11-27 17:37 UTC", "until <!date^1795801020^{date_short_pretty} at {time}|2026-11-27 17:37 UTC>"),
+        ("on 2026-02-30 17:37 UTC", "on 2026-02-30 17:37 UTC"),
         ("#W1: <@U0CLEO> rejected it: <@U0ADA> said so", "#W1: <@U0CLEO> rejected it: &lt;@U0ADA&gt; said so"),
     ],
 )
@@ -69,3 +71,15 @@ def test_no_post_lets_slack_fetch_a_link_for_a_preview() -> None:
     for where, call in posts:
         said = {each.arg: ast.unparse(each.value) for each in call.keywords}
         assert (said.get("unfurl_links"), said.get("unfurl_media")) == ("False", "False"), where
+
+
+@pytest.mark.parametrize(("many", "said"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1200, "1,200 runs")])
+def test_one_is_one_and_everything_else_is_several(many: int, said: str) -> None:
+    assert counted(many, "run") == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(37, "37 s"), (119, "119 s"), (150, "2 min"), (9000, "2 h"), (200_000, "2 d")]
+)
+def test_a_span_is_told_in_the_largest_unit_of_which_there_are_two(seconds: float, said: str) -> None:
+    assert lasted(seconds) == said

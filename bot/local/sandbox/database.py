@@ -1,6 +1,8 @@
 """SQLite files that keep what they acknowledged, also when the process is killed."""
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,13 +47,25 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         raise _unusable(path, error) from error
     try:
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        # SQLite does not wait for its turn at the switch to WAL, however patient the connection is.
+        with _alone(path.parent):
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from error
     return connection
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _unusable(path: Path, error: Exception) -> SandboxUnusable:

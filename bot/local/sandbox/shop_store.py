@@ -103,7 +103,7 @@ class ShopStore:
         return {**dict(row), "payment_methods": methods, "returns_made": self._returns_made(customer_id)}
 
     def _returns_made(self, customer_id: str) -> int:
-        counting = "SELECT count(*) FROM main.purchase WHERE customer_id = ? AND returned IS NOT NULL"
+        counting = "SELECT count(*) FROM main.purchase WHERE customer_id = ? AND status LIKE '% requested'"
         return int(self._connection.execute(counting, (customer_id,)).fetchone()[0])
 
     def product(self, product_id: str) -> Json:

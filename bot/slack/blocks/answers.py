@@ -7,26 +7,13 @@ from actions.absence import LONGEST
 from actions.approval import ApprovalView
 from actions.chain import Absence
 from bot.slack.blocks import limits
+from bot.slack.blocks.help_answers import what_i_do
 from bot.slack.blocks.run_card import state_words
 from graphs.run import Run
-from scheduler.schedule import Schedule
+from scheduler.schedule import Schedule, in_words
 
 _MOST_LINE = 400
 _MOST_LISTED = 10
-
-
-def help_text(command: str, workflows: Mapping[str, str], usages: Iterable[str]) -> str:
-    """Everything that can be said; `workflows` maps each name to what it needs and what it is for."""
-    verbs = "\n".join(f"• `{command} {limits.escape(usage)}`" for usage in usages)
-    return f"*What you can say* (or mention me and say the same in a thread)\n{verbs}\n\n{what_i_do(workflows)}"
-
-
-def what_i_do(workflows: Mapping[str, str]) -> str:
-    """The workflows there are, with what each needs to be told and what it is for."""
-    if not workflows:
-        return "No workflow is installed yet."
-    lines = "\n".join(f"• *{limits.escape(name)}* {limits.escape(what)}" for name, what in workflows.items())
-    return f"*What I can do* (`run`, the name, and what it needs)\n{lines}"
 
 
 def unknown_verb(said: str, nearest: str | None, command: str, verbs: Iterable[str]) -> str:
@@ -37,7 +24,7 @@ def unknown_verb(said: str, nearest: str | None, command: str, verbs: Iterable[s
 
 def incomplete(usage: str, command: str) -> str:
     """Says how a verb is said in full."""
-    return f"Something is missing. Say it like this: `{command} {limits.escape(usage)}`. Nothing was started."
+    return f"Something is missing. Say it like this: `{command} {limits.escape(usage)}`. Nothing was done."
 
 
 def unknown_workflow(said: str, nearest: str | None, names: Sequence[str]) -> str:
@@ -220,9 +207,10 @@ def schedules(found: Sequence[tuple[Schedule, datetime | None]]) -> str:
 def _schedule_line(schedule: Schedule) -> str:
     paused = " (paused)" if schedule.paused else ""
     said = f": {limits.brief(schedule.text, 150)}" if schedule.text else ""
+    when = in_words(schedule.cron) or f"`{limits.escape(schedule.cron)}`"
     return (
         f"`{limits.escape(schedule.schedule_id)}` *{limits.escape(schedule.workflow)}*{paused} "
-        f"`{limits.escape(schedule.cron)}` {limits.escape(schedule.zone)} in <#{schedule.conversation.channel}>, "
+        f"{when} ({limits.escape(schedule.zone)}) in <#{schedule.conversation.channel}>, "
         f"owned by {limits.person(schedule.owner)}{said}"
     )
 

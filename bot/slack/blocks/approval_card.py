@@ -69,7 +69,7 @@ def _top(view: ApprovalView) -> list[Block]:
 
 def _heading(view: ApprovalView) -> str:
     mark = "?" if view.state == ApprovalState.PENDING else ""
-    whole = f"{_verb(view)}: {view.summary}{mark}"
+    whole = f"{_verb(view)}: {view.summary.removesuffix(mark)}{mark}"
     if len(limits.escaped(limits.visible(whole))) <= limits.MOST_HEADER:
         return whole
     return limits.cut(f"{_verb(view)}: {view.action}{mark}", limits.MOST_HEADER)
@@ -110,7 +110,11 @@ def _preview(view: ApprovalView) -> list[Block]:
 
 
 def _pairs(changes: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    return [(_label(label), f"{before or '(empty)'} → {after or '(empty)'}") for label, before, after in changes]
+    return [(_label(label), _change(before or "(empty)", after or "(empty)")) for label, before, after in changes]
+
+
+def _change(before: str, after: str) -> str:
+    return f"{before}\n→\n{after}" if "\n" in before + after else f"{before} → {after}"
 
 
 def _edits(view: ApprovalView) -> list[Block]:
@@ -123,7 +127,7 @@ def _edits(view: ApprovalView) -> list[Block]:
 def _why(view: ApprovalView) -> list[Block]:
     said = " ".join(view.reasons)
     # Reasons that come from a rule name it themselves.
-    rule = "" if f"({view.rule}:" in said else f" (rule `{_name(view.rule)}`)"
+    rule = "" if f"({view.rule}:" in said or f"({view.rule})" in said else f" (rule `{_name(view.rule)}`)"
     asks = f"*Why you are asked:* {limits.escape(said)}{rule}"
     evidence = [limits.section("*Evidence*"), *limits.bullets(view.evidence)] if view.evidence else []
     return [*evidence, limits.section(asks)]
@@ -186,8 +190,10 @@ def _who_and_when(view: ApprovalView) -> list[str]:
         f"Who may decide: {_name(view.who)}{also}{few}",
         # Only in a solo team is whoever asked among those who may answer.
         *(["Solo: whoever asks may approve here"] if view.requester in view.eligible else []),
-        _votes(view),
+        # Where one answer decides, an open card has none.
+        *([_votes(view)] if view.quorum > 1 else []),
         f"Expires {limits.instant(view.expires_at)}",
+        f"If rejected: not done, {limits.person(view.requester)} reads why",
     ]
 
 
@@ -294,8 +300,8 @@ def outcome_line(view: ApprovalView) -> str:
         IntentState.CANCELLED: f"🛑 *Will not happen*: {text or 'the run ended before anything was sent'}",
         IntentState.COMPENSATED: "↩️ *Done, and taken back since*",
         IntentState.FAILED: f"❌ *Failed after approval*: {text}",
-        IntentState.IN_DOUBT: f"❓ *In doubt*: {text or 'whether it happened is not known yet'}. "
-        "It is being settled with the other side and is never simply tried again.",
+        IntentState.IN_DOUBT: f"❓ *In doubt*: {text.rstrip('.') or 'whether it happened is not known yet'}. "
+        "It is being settled and is never simply tried again.",
     }
     known = {str(state): line for state, line in lines.items()}
     if view.state != ApprovalState.APPROVED:

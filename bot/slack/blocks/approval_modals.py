@@ -19,7 +19,8 @@ def missing_view() -> dict[str, Any]:
 def reject_view(metadata: str) -> dict[str, Any]:
     """Asks why, before a rejection counts. `metadata` comes back with the answer."""
     label = "Why not? Whoever asked will read this."
-    reason = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON)
+    hint = "It is then not done, and neither is what depends on it in the same run."
+    reason = text_input(label, block_id=REASON_BLOCK, action_id=REASON_INPUT, most=MOST_REASON, hint=hint)
     return modal("Reject", [reason], callback_id=REJECT, metadata=metadata, submit="Reject")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from os.path import commonprefix
 
 from actions.action import Effect
 from actions.approval import ApprovalState, ApprovalView
@@ -30,7 +31,7 @@ _OUTCOMES: Mapping[str, str] = {
     IntentState.EXECUTING: "being carried out now",
     IntentState.DONE: "done",
     IntentState.FAILED: "failed",
-    IntentState.IN_DOUBT: "in doubt: being settled with the other side",
+    IntentState.IN_DOUBT: "in doubt: being settled",
     IntentState.REFUSED: "not carried out",
     IntentState.CANCELLED: "not carried out, the run was stopped",
 }
@@ -73,11 +74,17 @@ def _heading(batch: BatchView) -> str:
             f"Approve the plan: {waiting} of {count} steps" if waiting < count else f"Approve the plan: {count} steps"
         )
         return limits.cut(f"{lead}?" if waiting else f"Plan decided: {count} steps", limits.MOST_HEADER)
-    what = f"{batch.items[0].view.action}{_sum([each.view for each in batch.waiting or batch.items])}"
+    what = f"{_alike(batch)}{_sum([each.view for each in batch.waiting or batch.items])}"
     if not waiting:
         return limits.cut(f"Decided: {count} × {what}", limits.MOST_HEADER)
     left = f" ({count - waiting} ended)" if waiting < count else ""
     return limits.cut(f"Approve {waiting} × {what}?{left}", limits.MOST_HEADER)
+
+
+def _alike(batch: BatchView) -> str:
+    """What all of them are, in the words that their summaries begin with; the action's name where these differ."""
+    shared = commonprefix([each.view.summary.split() for each in batch.items])
+    return f"“{' '.join(shared)} …”" if shared else batch.items[0].view.action
 
 
 def _sum(views: Sequence[ApprovalView]) -> str:
@@ -218,7 +225,7 @@ def _approve_words(batch: BatchView) -> str:
 
 def _sure(batch: BatchView, waiting: Sequence[ApprovalView]) -> Block:
     forever = " This cannot be taken back." if any(each.effect == Effect.IRREVERSIBLE for each in waiting) else ""
-    what = f"{len(waiting)} steps" if batch.kind == "plan" else f"{len(waiting)} × {waiting[0].action}"
+    what = f"{len(waiting)} steps" if batch.kind == "plan" else f"{len(waiting)} × {_alike(batch)}"
     text = limits.cut(f"{what}{_sum(waiting)}, exactly as listed.", 250)
     return limits.confirm(f"{_approve_words(batch)}?", f"{text}{forever}", yes="Approve", no="Not yet")
 

@@ -4,6 +4,7 @@ from bot.channel import Block, Message
 from bot.slack.blocks import limits
 from bot.slack.renderer import Render, shown
 from core.db import Database
+from core.text import counted
 from graphs import case_store
 from graphs.case import Case, CaseData, Severity, headline, most
 
@@ -41,7 +42,7 @@ def _title(case: Case) -> str:
 
 def _counts(data: CaseData) -> str:
     repeats = f", {data.occurrences:,} without repeats" if data.occurrences != data.alerts else ""
-    return f"{data.alerts:,} alerts{repeats}"
+    return f"{counted(data.alerts, 'alert')}{repeats}"
 
 
 def _facts(data: CaseData) -> list[tuple[str, str]]:

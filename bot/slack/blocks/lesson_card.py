@@ -63,10 +63,11 @@ def how(workflows: dict[str, Sequence[str]], command: str) -> str:
     """How a lesson is said."""
     own = limits.escape(command)
     lines = [
-        f"• `{own} teach {name} <{' | '.join(labels)}> “a sentence”`, or a run's id in the place of the sentence"
+        f"• `{own} teach {name} &lt;label&gt; “a sentence”`, or a run's id in the place of the sentence; the labels are"
+        f" {', '.join(labels)}"
         for name, labels in workflows.items()
     ]
-    more = f"• `{own} teach list`, `{own} teach try <lesson>`, `{own} teach forget <lesson>`"
+    more = f"• `{own} teach list`, `{own} teach try &lt;lesson&gt;`, `{own} teach forget &lt;lesson&gt;`"
     term = f"• `{own} teach term RMA means return authorisation`"
     return "\n".join(["*What you can teach*", term, *lines, more, "Nothing was changed."])
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from bot.channel import Block, Message
-from core.text import NAMED, escape, escaped, visible
+from core.text import INSTANT, NAMED, escape, escaped, in_their_time, instant, instant_of, visible
 
-__all__ = ["escape", "escaped", "visible"]
+__all__ = ["escape", "escaped", "instant", "visible"]
 
 MOST_BLOCKS = 50
 MOST_MODAL_BLOCKS = 100
@@ -25,6 +25,7 @@ MOST_RICH_TEXT = 12_000
 
 _MODAL_BYTES = 250_000
 _CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
+_DATED = "{date_short_pretty} at {time}"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
 
 
@@ -43,7 +44,7 @@ def brief(text: str, most: int) -> str:
 
 def sentence(text: str, most: int) -> str:
     """As `brief`, but whoever rejected something is shown by name; any other mention in it may be somebody's trick."""
-    return NAMED.sub(r"<@\1>", brief(text, most))
+    return in_their_time(NAMED.sub(r"<@\1>", brief(text, most)))
 
 
 def clipped(text: str, most: int) -> str:
@@ -65,11 +66,6 @@ def cut(text: str, most: int) -> str:
 def person(user_id: str) -> str:
     """A mention of a person whose id comes from our own records, or the bare text when it is no id."""
     return f"<@{user_id}>" if _USER_ID.fullmatch(user_id) else brief(user_id, 60)
-
-
-def instant(at: datetime) -> str:
-    """An instant that each reader sees in their own time zone."""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
 
 
 def plain_instant(at: datetime) -> str:
@@ -102,15 +98,63 @@ def plain(text: str, *, bold: bool = False) -> Block:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> list[Block]:
-    """Labels and values, each value literal and whole, as blocks that stay within a section's size."""
-    lines = [[plain(f"{label}: ", bold=True), *_pieces(value)] for label, value in pairs]
+    """Labels and values, each value literal and whole, as blocks that stay within a section's size.
+
+    A value of several lines is quoted, so that it can be read as it will be and no line of it passes for a label.
+    """
+    blocks: list[Block] = []
+    lines: list[list[Block]] = []
+    for label, value in pairs:
+        if "\n" in value:
+            blocks += [*_sections([*lines, [plain(f"{label}:", bold=True)]]), *_quotes(value)]
+            lines = []
+        else:
+            lines.append([plain(f"{label}: ", bold=True), *_pieces(visible(value))])
+    return [*blocks, *_sections(lines)]
+
+
+def _sections(lines: list[list[Block]]) -> list[Block]:
     return [_rich([{"type": "rich_text_section", "elements": part}]) for part in _in_parts(lines)]
 
 
+def _quotes(value: str) -> list[Block]:
+    return [_rich([{"type": "rich_text_quote", "elements": [piece]}]) for piece in _pieces(_several(value))]
+
+
+def _several(value: str) -> str:
+    """The lines of a text, each visible; of empty ones in a row all but one are written out: they push nothing away."""
+    shown: list[str] = []
+    was_empty = False
+    for line in value.replace("\r\n", "\n").split("\n"):
+        is_empty = not line.strip()
+        if was_empty and is_empty:
+            shown[-1] += f"⏎{visible(line)}"
+        else:
+            shown.append(visible(line))
+        was_empty = is_empty
+    return "\n".join(shown)
+
+
 def bullets(texts: Iterable[str]) -> list[Block]:
-    """A list of literal texts."""
-    items = [{"type": "rich_text_section", "elements": _pieces(text)} for text in texts]
+    """A list of literal texts; an instant in them is shown in its reader's time zone."""
+    items = [{"type": "rich_text_section", "elements": _timed(text)} for text in texts]
     return [_rich([{"type": "rich_text_list", "style": "bullet", "elements": items}])] if items else []
+
+
+def _timed(text: str) -> list[Block]:
+    pieces: list[Block] = []
+    end = 0
+    for found in INSTANT.finditer(text):
+        at = instant_of(found[0])
+        if at is not None:
+            date: Block = {"type": "date", "timestamp": int(at.timestamp()), "format": _DATED, "fallback": found[0]}
+            pieces += [*_some(text[end : found.start()]), date]
+            end = found.end()
+    return [*pieces, *_some(text[end:])] or _pieces("")
+
+
+def _some(text: str) -> list[Block]:
+    return _pieces(visible(text)) if text else []
 
 
 def literal(text: str) -> Block:
@@ -122,8 +166,8 @@ def _rich(elements: list[Block]) -> Block:
     return {"type": "rich_text", "elements": elements}
 
 
-def _pieces(value: str) -> list[Block]:
-    shown = visible(value) or "(empty)"
+def _pieces(shown: str) -> list[Block]:
+    shown = shown or "(empty)"
     return [{"type": "text", "text": shown[at : at + MOST_SECTION]} for at in range(0, len(shown), MOST_SECTION)]
 
 

@@ -1,6 +1,6 @@
 """What people are told about memory: what is kept, what holds, what is gone, and why something was not done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.slack.blocks import limits
 from memory.fact import Fact
@@ -10,6 +10,12 @@ from memory.playbook import Rule
 
 _MOST = 20
 _BRIEF = 200
+
+
+def what_about(words: Iterable[str]) -> str:
+    """Says that something is missing after the verb, and what there is."""
+    known = ", ".join(f"`{word}`" for word in words)
+    return f"Say what about memory: {known}; `help memory` says each in full. Nothing was changed."
 
 
 def remembered(text: str) -> str:
@@ -166,7 +172,7 @@ def held(found: Sequence[Held]) -> str:
         f"{limits.brief(item.text, _BRIEF)}”"
         for item in found[:_MOST]
     ]
-    return "\n".join(["*Held back from memory* (`memory release <number>`, `memory keep-out <number>`)", *lines])
+    return "\n".join(["*Held back from memory* (`memory release` or `memory keep-out`, and the number)", *lines])
 
 
 def no_disputes() -> str:

@@ -29,9 +29,9 @@ def note_view(title: str, text: str) -> dict[str, Any]:
     return modal(title, [limits.section(text)])
 
 
-def text_input(label: str, *, block_id: str, action_id: str, most: int) -> Block:
+def text_input(label: str, *, block_id: str, action_id: str, most: int, hint: str = "") -> Block:
     """A place to write some lines."""
-    return {
+    made: Block = {
         "type": "input",
         "block_id": block_id,
         "label": {"type": "plain_text", "text": label, "emoji": False},
@@ -43,3 +43,4 @@ def text_input(label: str, *, block_id: str, action_id: str, most: int) -> Block
             "focus_on_load": True,
         },
     }
+    return {**made, "hint": {"type": "plain_text", "text": hint, "emoji": False}} if hint else made

@@ -89,7 +89,7 @@ def remembered_line(known: Remembered, items: Mapping[ItemId, MemoryItem]) -> st
 def why_text(rows: Sequence[Row], items: Mapping[ItemId, MemoryItem]) -> str:
     """What each clue gave of each item's score."""
     if not rows:
-        return "You have not searched for anything yet, or nothing was found. `memory search <words>` does."
+        return "You have not searched for anything yet, or nothing was found. `memory search` does."
     lines = [f"*Why these* (`{rows[0]['recall_id']}`, {limits.instant(rows[0]['at'])})"]
     for row in rows:
         item = items.get(ItemId(row["item_id"]))

@@ -44,7 +44,7 @@ def _who(change: Change) -> list[Block]:
     if change.state != "waiting":
         return [said]
     need = "One admin must agree." if change.quorum == 1 else f"{change.quorum} different admins must agree."
-    undo = "Until then the old rules hold. To take it back, restore policy.yml and team.yml."
+    undo = "Until then the old rules hold. To take it back, restore the files."
     sure = limits.confirm("Put looser rules in force?", "More may then run without being asked.", yes="Yes", no="No")
     button = limits.button("Put in force", PUT_IN_FORCE, value_of(change), style="primary", confirm=sure)
     return [limits.context(f"{need} {undo}"), said, limits.actions(button)]

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from bot.channel import Block, Message
 from bot.slack.blocks import limits
+from core.text import counted, lasted
 from graphs.rehearsing import changes_of, pages_of
 from graphs.run import ENDED, Run, RunState, StepState, StepView
 
@@ -15,6 +16,8 @@ _MOST_STEPS = 20
 #: How much of all payloads together stands on the card, as Slack counts, and of one of them.
 _MOST_PAYLOADS, _MOST_PAYLOAD = 9_000, 1_500
 _MOST_NOTE = 200
+#: How much of an outcome stands on the card, and of each line where it has several; the conversation has all of it.
+_MOST_OUTCOME, _MOST_LINES, _MOST_LINE = 1_000, 8, 300
 _STATE: Mapping[RunState, str] = {
     RunState.READY: "🔵 working",
     RunState.WAITING: "⏸️ waiting",
@@ -94,12 +97,14 @@ def _step_line(number: int, step: StepView) -> str:
     if not more and step.state is StepState.PLANNED and step.who:
         more = f"{step.who} must agree"
     tail = f" — {limits.sentence(more, _MOST_NOTE)}" if more else ""
-    return f"{number}. {_STEP[step.state]} · {limits.brief(step.summary, _MOST_NOTE)}{tail}"
+    # Of a message of several lines the first one tells which it is.
+    first, _, more_lines = step.summary.partition("\n")
+    return f"{number}. {_STEP[step.state]} · {limits.brief(first, _MOST_NOTE)}{' …' if more_lines else ''}{tail}"
 
 
 def _note(step: StepView) -> str:
     """What the step's note adds to its summary and its state, which stand on the same line."""
-    note = step.note.removeprefix(f"{step.summary}: ")
+    note = step.note.removeprefix(f"{limits.visible(step.summary)}: ")
     return "" if note == step.state.value else note
 
 
@@ -147,19 +152,26 @@ def _news(run: Run) -> list[Block]:
     if lines:
         blocks += [limits.section(part) for part in _within(limits.MOST_SECTION, lines)]
     if run.outcome:
-        blocks.append(limits.section(f"*Outcome*: {_outcome(run)}"))
+        blocks += [limits.section(part) for part in _within(limits.MOST_SECTION, _outcome(run))]
     return blocks
 
 
 def _unsaid(run: Run) -> list[str]:
     """What the run waits for, as far as no line of its plan says so."""
-    said = {step.note for step in run.steps[:_MOST_STEPS] if step.state is StepState.WAITING}
+    said = {step.note for step in run.steps[:_MOST_STEPS] if step.state in (StepState.WAITING, StepState.IN_DOUBT)}
     return [waiting.text for waiting in run.waiting if waiting.text not in said and run.state is RunState.WAITING]
 
 
-def _outcome(run: Run) -> str:
-    # One sentence a line, as the report says it in the conversation; here they follow one another.
-    return limits.sentence(" ".join(run.outcome.split("\n")), 1000)
+def _outcome(run: Run) -> list[str]:
+    """What came of the run, line by line, as the report says it in the conversation."""
+    lines = [line for line in run.outcome.split("\n") if line.strip()]
+    # A report that begins by saying what it is about need not say it under the plan again.
+    told = lines[1:] if len(lines) > 1 and lines[0].rstrip(".") == run.plan_summary else lines
+    if len(told) == 1:
+        return [f"*Outcome*: {limits.sentence(told[0], _MOST_OUTCOME)}"]
+    left = len(told) - _MOST_LINES
+    more = [f"… and {counted(left, 'more line')} in the thread"] if left > 0 else []
+    return ["*Outcome*", *(limits.sentence(line, _MOST_LINE) for line in told[:_MOST_LINES]), *more]
 
 
 def _figures(run: Run) -> list[str]:
@@ -193,8 +205,10 @@ def _actual(run: Run) -> str:
         return ""
     found = cast(Mapping[str, Any], actual)
     seconds = (run.finished_at - run.created_at).total_seconds()
-    cost = "cost unknown" if found.get("micro") is None else f"{int(found['micro']) / 1_000_000:.4f} USD"
-    return limits.brief(f" · actual: {seconds:,.0f} s, {cost}, {found.get('approvals')} approvals", 200)
+    micro, approvals = found.get("micro"), found.get("approvals")
+    cost = "cost unknown" if micro is None else f"{int(micro) / 1_000_000:.4f} USD" if micro else "no cost"
+    asked = "approvals unknown" if approvals is None else counted(int(approvals), "approval")
+    return limits.brief(f" · actual: {lasted(seconds)}, {cost}, {asked}", 200)
 
 
 def _spend(figures: Mapping[str, Any]) -> str:
@@ -207,7 +221,9 @@ def _spend(figures: Mapping[str, Any]) -> str:
         cost += " and an unknown rest"
     if partial:
         cost += " at most"
-    return limits.brief(f"{cost} for {figures['calls']} model calls, {figures.get('tokens', 0):,} tokens", 300)
+    return limits.brief(
+        f"{cost} for {counted(int(figures['calls']), 'model call')}, {figures.get('tokens', 0):,} tokens", 300
+    )
 
 
 def _for_real_button(run: Run) -> Block:
@@ -241,5 +257,5 @@ def _text(run: Run) -> str:
     if run.state is RunState.WAITING:
         parts += [f"Waiting for: {limits.brief(waiting.text, 300)}" for waiting in run.waiting[:3]]
     if run.outcome:
-        parts.append(f"Outcome: {_outcome(run)}")
+        parts.append("Outcome: " + limits.sentence(" ".join(run.outcome.split("\n")), _MOST_OUTCOME))
     return " ".join(parts)

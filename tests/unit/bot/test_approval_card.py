@@ -20,6 +20,7 @@ from tests.support.cards import (
     faults_of,
     modal_faults,
     shown,
+    stands_whole,
     texts,
 )
 
@@ -76,7 +77,6 @@ def test_the_card_says_everything_a_decision_needs() -> None:
         "an approver of tier 2 or higher",
         "<@U0CLEO>",
         "<@U0RITA>",
-        "0 of 1 approved",
         "<!date^",
         DIGEST[:16],
         "cannot be taken back",
@@ -98,6 +98,33 @@ def test_buttons_point_at_the_approval_the_revision_and_the_digest_shown() -> No
     assert {button["value"] for button in found.values()} == {expected}
 
 
+def test_a_summary_that_is_a_question_is_not_questioned_twice() -> None:
+    text = shown(card.approval_card(approval_view(summary="Send mail to Ann: Re: Where is it?")))
+    assert "Approve: Send mail to Ann: Re: Where is it?" in text
+    assert "??" not in text
+
+
+def test_a_rule_that_its_reason_names_is_not_named_again() -> None:
+    view = approval_view(rule="mail-sent", reasons=["A person reads it first (mail-sent)."])
+    assert shown(card.approval_card(view)).count("mail-sent") == 1
+
+
+def test_what_is_in_doubt_is_told_in_whole_sentences() -> None:
+    outcome = "The payment provider did not answer within 10 s. Ask it what happened."
+    line = card.outcome_line(approval_view(state="approved", outcome_state="in_doubt", outcome=outcome))
+    assert "Ask it what happened. It is being settled" in line
+
+
+def test_what_a_rejection_does_is_said_before_anybody_presses_it() -> None:
+    assert "If rejected: not done, <@U0RITA> reads why" in shown(card.approval_card(approval_view()))
+    assert "neither is what depends on it" in str(approval_modals.reject_view("metadata"))
+
+
+def test_a_change_of_several_lines_is_read_as_the_text_before_and_the_text_after() -> None:
+    view = approval_view(changes=[("text", "Hello,\nyours", "Hi,\nyours")], edited_by="U0BEN")
+    assert "Hello,\nyours\n→\nHi,\nyours" in shown(card.approval_card(view))
+
+
 def test_only_what_cannot_be_taken_back_is_asked_twice() -> None:
     assert "confirm" in buttons(card.approval_card(approval_view()))[card.APPROVE]
     assert "confirm" not in buttons(card.approval_card(approval_view(effect="reversible")))[card.APPROVE]
@@ -112,7 +139,7 @@ def test_a_record_that_does_not_fit_has_no_approve_on_the_card_and_all_of_it_in_
     assert buttons(message)[card.DETAILS]["text"]["text"] == "Review in full"
     modal = card.details_view(view, "metadata")
     assert modal["callback_id"] == card.APPROVE
-    assert limits.visible(value) in "".join(texts(modal["blocks"]))
+    assert stands_whole(value, "".join(texts(modal["blocks"])))
     assert modal_faults(modal) == []
 
 
@@ -126,7 +153,7 @@ def test_a_record_longer_than_a_modal_is_read_page_by_page_and_approved_on_the_l
         assert pages[-1]["private_metadata"] == "apr C0RETURNS"
     assert len(pages) > 2
     rich = [block for page in pages for block in page["blocks"] if block["type"] == "rich_text"]
-    assert limits.visible(value) in "".join(texts(rich))
+    assert stands_whole(value, "".join(texts(rich)))
     assert f"Page 1 of {len(pages)}" in "".join(texts(pages[0]["blocks"]))
     following = next(block for block in pages[0]["blocks"] if block["type"] == "actions")["elements"][0]
     assert following["value"] == f"{card.value_of(view)} 2"
@@ -148,7 +175,7 @@ def test_an_argument_is_shown_whole_or_there_is_no_approve_on_the_card(
     assert faults_of(message) == []
     if card.APPROVE in buttons(message):
         text = shown(message)
-        assert all(limits.visible(value) in text for _, value in fields)
+        assert all(stands_whole(value, text) for _, value in fields)
         assert limits.visible(summary) in text
 
 
@@ -201,6 +228,11 @@ def test_a_rejection_shows_who_and_why() -> None:
     text = shown(card.approval_card(view))
     assert "<@U0CLEO>" in text
     assert "Ask the customer first" in text
+
+
+def test_of_one_answer_that_decides_there_is_nothing_to_count() -> None:
+    assert "of 1 approved" not in shown(card.approval_card(approval_view()))
+    assert "0 of 2 approved" in shown(card.approval_card(approval_view(quorum=2)))
 
 
 def test_votes_that_count_are_named_until_the_quorum_is_there() -> None:

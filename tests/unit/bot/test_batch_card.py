@@ -45,12 +45,12 @@ def test_hostile_text_stays_text_and_within_the_limits(kind: Kind, text: str, st
 def test_every_item_is_listed_with_every_argument_before_the_one_button() -> None:
     message = card.batch_card(batch({}, {"summary": "Refund 100.00 USD for #W2"}, {}))
     text = shown(message)
-    assert "3 × payment.refund, 300.00 USD in all" in text
+    assert "3 × “Refund …”, 300.00 USD in all" in text
     assert text.index("Refund 100.00 USD for #W2") < text.index("Approve all 3")
     assert text.count("credit_card_7") == 3
     button = buttons(message)["batch.approve"]
     assert button["confirm"]["title"]["text"] == "Approve all 3?"
-    assert "3 × payment.refund, 300.00 USD in all" in button["confirm"]["text"]["text"]
+    assert "3 × “Refund …”, 300.00 USD in all" in button["confirm"]["text"]["text"]
     assert "cannot be taken back" in button["confirm"]["text"]["text"]
 
 

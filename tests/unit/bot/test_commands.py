@@ -76,6 +76,8 @@ from bot.commands import (
         ("schedule remove", Incomplete("schedule", "schedule remove <id>")),
         ("schedule explode", Incomplete("schedule", commands.USAGE["schedule"])),
         ("help", ShowHelp()),
+        ("help Returns", ShowHelp("returns")),
+        ("help `schedule`", ShowHelp("schedule")),
         ("", ShowHelp()),
         ("  \n ", ShowHelp()),
         ("aprovals", Unknown("aprovals", "approvals")),

@@ -35,6 +35,14 @@ def test_each_workflow_and_purpose_stands_below_the_total_of_its_span() -> None:
     assert lines[3] == "*This month*: 3.50 USD (3 calls, 4,500 tokens)"
 
 
+def test_how_long_calls_took_is_told_beside_what_is_usual() -> None:
+    usual, slow = row(), row(purpose="write", p50_ms=12_000, p95_ms=29_000)
+    lines = cost_text([usual, slow]).splitlines()
+    assert lines[1].endswith("half within 0.8 s, 95 % within 2.4 s")
+    assert lines[2].endswith("half within 12.0 s, 95 % within 29.0 s, slower than usual")
+    assert lines[-1] == "Usual for a call: 1 to 3 s from a model nearby, 2 to 10 s from elsewhere."
+
+
 def test_a_cost_without_a_price_is_unknown_and_a_lost_call_counts_with_the_most() -> None:
     assert "cost unknown (no price is configured)" in cost_text([row(unpriced=3, cost_usd="0")])
     assert "and the unknown cost of 1 calls without a price" in cost_text([row(unpriced=1)])

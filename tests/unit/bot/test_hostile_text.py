@@ -19,6 +19,7 @@ from bot.slack.blocks.approval_card import approval_card, asked_text
 from bot.slack.blocks.autonomy_card import autonomy_card
 from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
+from bot.slack.blocks.help_answers import what_i_do
 from bot.slack.blocks.lesson_card import LessonView, lesson_card, listed, no_such_label, no_such_lesson
 from bot.slack.blocks.reminder import reminder
 from bot.slack.blocks.rules_card import rules_card
@@ -170,7 +171,7 @@ SENTENCES: dict[str, Callable[[str], str]] = {
     "lesson's cases": lambda said: texts_of_cases(said),
     "no such lesson": no_such_lesson,
     "no such label": lambda said: no_such_label(said, ["order"]),
-    "what I do": lambda said: answers.what_i_do({said: said}),
+    "what I do": lambda said: what_i_do({said: said}),
     "started": lambda said: answers.started(said, said),
     "no such run": answers.no_such_run,
     "stopping": answers.stopping,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bot.channel import Message
 from bot.local.workspace.blocks_check import check_blocks
 from bot.slack.blocks import limits
+from tests.support.cards import stands_whole
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,31 @@ def test_facts_show_every_value_whole_in_blocks_slack_accepts(pairs: list[tuple[
     pieces = [piece["text"] for block in blocks for part in block["elements"] for piece in part["elements"]]
     text = "".join(pieces)
     assert check_blocks(blocks, "message") == []
-    assert all(limits.visible(value) in text for _, value in pairs)
+    assert all(stands_whole(value, text) for _, value in pairs)
+
+
+def test_a_value_of_several_lines_is_quoted_so_that_no_line_of_it_passes_for_a_label() -> None:
+    blocks = limits.facts(
+        [("To", "ann@example.com"), ("Text", "Hello,\r\n\nyours\nAmount: 1.00 USD"), ("Subject", "Hi")]
+    )
+    parts = [part for block in blocks for part in block["elements"]]
+    assert [part["type"] for part in parts] == ["rich_text_section", "rich_text_quote", "rich_text_section"]
+    assert parts[1]["elements"] == [{"type": "text", "text": "Hello,\n\nyours\nAmount: 1.00 USD"}]
+    assert [piece["text"] for piece in parts[0]["elements"]][-1] == "Text:"
+
+
+def test_empty_lines_in_a_row_are_written_out_so_that_they_push_nothing_out_of_sight() -> None:
+    ((quote,),) = [block["elements"] for block in limits.facts([("Text", "above" + "\n" * 40 + "below")])[1:]]
+    assert quote["elements"][0]["text"] == f"above\n{'⏎' * 38}\nbelow"
+
+
+def test_evidence_names_an_instant_in_its_readers_time_and_leaves_one_that_does_not_exist() -> None:
+    blocks = limits.bullets(["read 2026-11-27 16:36 UTC, then 2026-13-45 25:61 UTC"])
+    assert check_blocks(blocks, "message") == []
+    (item,) = blocks[0]["elements"][0]["elements"]
+    read, at, then = item["elements"]
+    assert (read["text"], then["text"]) == ("read ", ", then 2026-13-45 25:61 UTC")
+    assert (at["type"], at["timestamp"], at["fallback"]) == ("date", 1795797360, "2026-11-27 16:36 UTC")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The run card: what is happening, what it waits for, how it ended."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from bot.slack.blocks.run_card import FOR_REAL, STOP, payload_card, run_card
 from core.text import visible
 from graphs.rehearsing import pages_of
 from graphs.run import Payload, Run, RunState, StepState, StepView, Waiting
-from tests.support.cards import active_marks, buttons, faults_of, run_with, shown, step_view
+from tests.support.cards import ASKED_AT, active_marks, buttons, faults_of, run_with, shown, step_view
 from tests.unit.bot.test_approval_card import HOSTILE
 
 
@@ -77,7 +78,7 @@ def test_the_card_says_who_asked_what_was_understood_how_and_what_it_costs() -> 
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        ({"calls": 1, "unpriced": 1, "tokens": 900}, "cost unknown for 1 model calls, 900 tokens"),
+        ({"calls": 1, "unpriced": 1, "tokens": 900}, "cost unknown for 1 model call, 900 tokens"),
         ({"calls": 2, "unpriced": 1, "cost_usd": "0.02"}, "0.02 USD and an unknown rest"),
         ({"calls": 2, "partial": 1, "cost_usd": "0.02"}, "0.02 USD at most"),
         ({"calls": 1, "cost_usd": "0.02", "warning": "82 % of the budget is used."}, "⚠️ 82 % of the budget is used."),
@@ -107,13 +108,19 @@ def test_hostile_text_anywhere_stays_text_and_within_the_limits(attack: str) -> 
     assert "and 40 more steps" in shown(message)
 
 
-def test_what_a_step_waits_for_is_said_once_in_its_own_line() -> None:
-    said = "Refund 389.00 USD for #W1002: waits for an approver"
+@pytest.mark.parametrize(
+    ("state", "mark", "note"),
+    [
+        (StepState.WAITING, "⏳ waiting", "waits for an approver"),
+        (StepState.IN_DOUBT, "❓ in doubt", "did it happen?"),
+    ],
+)
+def test_what_a_step_waits_for_is_said_once_in_its_own_line(state: StepState, mark: str, note: str) -> None:
+    said = f"Refund 389.00 USD for #W1002: {note}"
     waiting = [Waiting(kind="approval", subject_id="apr_1", text=said)]
-    steps = [step_view(state=StepState.WAITING, note=said)]
-    text = shown(run_card(run_with(state=RunState.WAITING, steps=steps, waiting=waiting)))
-    assert "⏳ waiting · Refund 389.00 USD for #W1002 — waits for an approver" in text
-    assert text.count("waits for an approver") == 1
+    text = shown(run_card(run_with(state=RunState.WAITING, steps=[step_view(state=state, note=said)], waiting=waiting)))
+    assert f"{mark} · Refund 389.00 USD for #W1002 — {note}" in text
+    assert text.count(note) == 1
 
 
 def test_a_step_that_is_done_is_not_said_to_be_done_twice() -> None:
@@ -121,10 +128,42 @@ def test_a_step_that_is_done_is_not_said_to_be_done_twice() -> None:
     assert "Refund 389.00 USD for #W1002 —" not in shown(run_card(run_with(steps=[step])))
 
 
-def test_the_sentences_of_an_outcome_follow_one_another() -> None:
+def test_an_outcome_of_several_sentences_is_read_line_by_line() -> None:
     message = run_card(run_with(state=RunState.DONE, outcome="The order is returned.\nThe money is refunded."))
-    assert "The order is returned. The money is refunded." in shown(message)
+    assert "*Outcome*\nThe order is returned.\nThe money is refunded." in shown(message)
     assert "The order is returned. The money is refunded." in message.text
+
+
+def test_what_the_plan_says_already_is_not_said_again_as_the_outcome() -> None:
+    run = run_with(state=RunState.DONE, plan_summary="A mail: thanks", outcome="A mail: thanks.\nFiled under Thanks.")
+    text = shown(run_card(run))
+    assert text.count("A mail: thanks") == 1
+    assert "*Outcome*: Filed under Thanks." in text
+
+
+def test_of_a_long_outcome_the_card_tells_the_beginning_and_that_there_is_more() -> None:
+    text = shown(run_card(run_with(outcome="\n".join(f"Line {number}." for number in range(1, 10)))))
+    assert "Line 8.\n… and 1 more line in the thread" in text
+    assert "Line 9" not in text
+
+
+def test_of_a_message_of_several_lines_the_plan_tells_the_first() -> None:
+    summary = "Post to C0: Good morning\n\nThe rest"
+    step = step_view(summary=summary, state=StepState.DONE, note=f"{visible(summary)}: done")
+    text = shown(run_card(run_with(steps=[step])))
+    assert "Post to C0: Good morning …" in text
+    assert "The rest" not in text
+
+
+def test_what_a_run_took_is_told_as_people_say_it() -> None:
+    run = run_with(finished_at=ASKED_AT + timedelta(minutes=3), figures={"actual": {"micro": 0, "approvals": 1}})
+    assert "actual: 3 min, no cost, 1 approval" in shown(run_card(run))
+
+
+def test_an_outcome_names_an_instant_in_its_readers_time() -> None:
+    message = run_card(run_with(state=RunState.DONE, outcome="ws-17 is isolated until 2026-11-27 17:37 UTC."))
+    assert "until <!date^1795801020^{date_short_pretty} at {time}|2026-11-27 17:37 UTC>." in shown(message)
+    assert faults_of(run_card(run_with(outcome="2026-11-27 17:37 UTC " * 200))) == []
 
 
 def test_whoever_rejected_a_step_is_shown_by_name_and_nobody_else_is() -> None:

@@ -11,12 +11,16 @@ def past(seconds: float, micro: int | None = 1_000, approvals: int = 1, steps: i
 
 def test_too_few_runs_say_nothing_and_that_is_said() -> None:
     assert predict([]).in_words() == "no history yet"
-    assert predict([past(1.0)] * (ENOUGH_HISTORY - 1)).in_words() == "no history yet (8 of 9 runs)"
+    assert predict([past(1.0)] * (ENOUGH_HISTORY - 1)).in_words() == "no history yet (8 earlier runs, it takes 9)"
 
 
 def test_time_cost_and_approvals_are_told_as_ranges() -> None:
     pasts = [past(float(seconds), seconds * 10_000, seconds % 3) for seconds in range(1, 100)]
-    assert predict(pasts).in_words() == "10 s to 2 min, 0.10 to 0.90 USD, 0 to 2 approvals (from 99 earlier runs)"
+    assert predict(pasts).in_words() == "10 s to 90 s, 0.10 to 0.90 USD, 0 to 2 approvals (from 99 earlier runs)"
+
+
+def test_one_approval_is_one_and_what_costs_nothing_says_so() -> None:
+    assert predict([past(1.0, 0)] * 9).in_words() == "1 s, no cost, 1 approval (from 9 earlier runs)"
 
 
 def test_a_cost_that_was_not_known_is_not_predicted() -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from actions.records import Order, OrderItem, Payment
-from actions.rulebook import WishedItem
+from actions.records import Customer, Order, OrderItem, Payment, PaymentMethod
+from actions.rulebook import Destination, WishedItem
 from core.money import Money
 from graphs.plan import NoPlan
+from graphs.return_words import Said, wished_exchange, wished_return
 from graphs.workflows.returns import read_ask, wished_items
 
 
@@ -27,6 +28,9 @@ ORDER = Order(
     ],
     payments=[Payment(kind="payment", amount=Money(9000, "USD"), payment_method_id="gift_card_1725971")],
 )
+
+_CARDS = [PaymentMethod(payment_method_id=name, kind="gift_card", label=name) for name in ("gift_1", "gift_2")]
+JAMES = Customer(customer_id="james", name="James", email="james@example.com", payment_methods=_CARDS)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,23 @@ def test_a_name_that_is_not_in_the_order_is_answered_with_what_is() -> None:
 
 def test_an_item_id_that_is_not_in_the_order_is_left_to_the_rulebook() -> None:
     assert wished_items(ORDER, ["9999999999"]) == [WishedItem(item_id="9999999999")]
+
+
+def test_a_thing_the_order_does_not_have_is_not_left_out_in_silence():
+    with pytest.raises(NoPlan, match="could not tell which items"):
+        wished_items(ORDER, ["the office chair", "the toaster"])
+
+
+def test_a_return_carries_all_that_was_said_and_not_only_what_follows_because():
+    said = Said("#W2611340 8426249116, it arrived broken")
+    ask = read_ask(said.words)
+    assert ask is not None
+    wish = wished_return(ORDER, JAMES, ask, said)
+    assert (wish.reason, wish.words) == ("", "#W2611340 8426249116, it arrived broken")
+
+
+def test_an_exchange_with_a_gift_card_leaves_it_to_the_rulebook_which_card_that_is():
+    ask = read_ask("exchange 8426249116 for 4274709903 of #W2611340 with my gift card")
+    assert ask is not None
+    wish = wished_exchange(ORDER, JAMES, ask, [])
+    assert (wish.destination, wish.payment_method_id) == (Destination.GIFT_CARD, None)

@@ -11,6 +11,7 @@ from scheduler.schedule import (
     checked_cron,
     checked_zone,
     follows_the_wall,
+    in_words,
     parse_when,
     reckon,
 )
@@ -39,6 +40,29 @@ from tests.support.schedules import NOON, a_schedule
 )
 def test_what_people_write_is_understood(written: str, cron: str) -> None:
     assert parse_when(written).cron == cron
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("0 9 * * mon,tue,wed,thu,fri", "every weekday at 09:00"),
+        ("30 18 * * *", "every day at 18:30"),
+        ("0 7 * * tue", "every Tuesday at 07:00"),
+        ("15 18 * * sun,mon,fri", "every Sunday, Monday and Friday at 18:15"),
+        ("0 * * * *", "every hour"),
+        ("0 */6 * * *", "every 6 hours"),
+        ("* * * * *", "every minute"),
+        ("*/15 * * * *", "every 15 minutes"),
+    ],
+)
+def test_a_cron_is_told_in_words_that_mean_it_again(cron: str, words: str) -> None:
+    assert in_words(cron) == words
+    assert parse_when(words).cron == cron
+
+
+@pytest.mark.parametrize("cron", ["*/10 8-18 * * *", "0 0 1 jan,jul *", "5 * * * *", "0 0 29 2 *", "0 9,18 * * *"])
+def test_a_cron_that_people_have_no_words_for_has_none(cron: str) -> None:
+    assert in_words(cron) == ""
 
 
 def test_a_zone_and_what_follows_are_told_apart() -> None:

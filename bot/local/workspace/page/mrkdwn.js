@@ -6,7 +6,7 @@ import { channelName, directory, groupName, handleOf } from "./directory.js";
 
 const EMOJI = {
   white_check_mark: "✅", heavy_check_mark: "✔", x: "❌", warning: "⚠", hourglass: "⌛", hourglass_flowing_sand: "⏳", no_entry: "⛔",
-  no_entry_sign: "🚫", octagonal_sign: "🛑", large_green_circle: "🟢", large_yellow_circle: "🟡", red_circle: "🔴", large_blue_circle: "🔵",
+  no_entry_sign: "🚫", octagonal_sign: "🛑", large_green_circle: "🟢", large_yellow_circle: "🟡", large_orange_circle: "🟠", raising_hand: "🙋", red_circle: "🔴", large_blue_circle: "🔵",
   white_circle: "⚪", black_circle: "⚫", bell: "🔔", calendar: "📅", lock: "🔒", unlock: "🔓", memo: "📝", pencil: "📝", pencil2: "✏",
   speech_balloon: "💬", eyes: "👀", tada: "🎉", "+1": "👍", thumbsup: "👍", "-1": "👎", thumbsdown: "👎", question: "❓", exclamation: "❗",
   information_source: "ℹ", repeat: "🔁", arrows_counterclockwise: "🔄", credit_card: "💳", moneybag: "💰", package: "📦", robot_face: "🤖",
