@@ -184,7 +184,7 @@ async def dispute(memory, keeping) -> str:
 
 async def test_only_who_answers_for_things_settles_a_dispute_and_once(ask, press, memory, keeping):
     claim = await dispute(memory, keeping)
-    assert "wait for a person" in await ask(BEN, "disputes")
+    assert "Waiting for a person's word: 1" in await ask(BEN, "disputes")
     assert "Only an operator" in await press(RITA, "dispute.accept", claim)
     assert "cannot decide" in await press(GUS, "dispute.accept", claim)
     assert "stays out" in await press(BEN, "dispute.refuse", claim)
