@@ -25,7 +25,6 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
-    "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

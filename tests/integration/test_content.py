@@ -11,6 +11,7 @@ from graphs.drafting import StyleRule, findings, read_draft
 from graphs.run import Run, RunState
 from graphs.style import stamped
 from memory.spoken_rule import read_rule
+from tests.support.clicks import campaign
 from tests.support.company import AMIR, BEN
 from tests.support.content import BRIEF, written
 from tests.support.office import WATCHFUL, Office, open_office
@@ -145,11 +146,11 @@ def _broken_by(shown: str, rules: list[StyleRule]) -> set[str]:
     return {rule.text for rule, _ in findings(draft, rules, stamped)}
 
 
-SHARE = 6
-ALL = 100
+COUNT = 100 if campaign() else 6
 
 
-@pytest.mark.parametrize("count", [SHARE, pytest.param(ALL, marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("count", [COUNT])
 async def test_one_brief_brought_again_and_again_with_kills_and_retries_gives_one_post(
     postgres_server: PostgresServer, installation_template: str, tmp_path, count
 ):

@@ -23,29 +23,28 @@ async def _pids(engine: Engine) -> list[int]:
 
 async def test_a_killed_workers_run_is_finished_by_another(engine_url: str, engine_database: Database) -> None:
     engine = assemble(engine_database, STEADY)
-    async with worker_process(engine_url) as one:
+    async with worker_process(engine_url) as one, worker_process(engine_url) as another:
+        async with asyncio.timeout(30):
+            while len(await engine.execute("select 1 from engine.procrastinate_workers")) < 2:
+                await asyncio.sleep(0.1)
         run_id = await engine.start("gated")
         await engine.until_done(run_id, "gated", within=30)
-        async with worker_process(engine_url):
-            # A newcomer judges heartbeats only after a while.
-            await engine.execute("select 1")
-            async with asyncio.timeout(30):
-                while len(await engine.execute("select 1 from engine.procrastinate_workers")) < 2:
-                    await asyncio.sleep(0.1)
-            await asyncio.sleep(2 * STEADY.stalled + STEADY.heartbeat)
-            one.kill()
-            began = time.monotonic()
-            # A wake meanwhile makes a successor that blocks the plain rescue.
-            await engine.wake(run_id)
-            await engine.execute("insert into public.gate values (true)")
-            await engine.until(run_id, RunState.DONE, within=30)
-            took = time.monotonic() - began
+        # A newcomer judges heartbeats only after a while.
+        await asyncio.sleep(2 * STEADY.stalled + STEADY.heartbeat)
+        [killed] = [each for each in (one, another) if each.pid in await _pids(engine)]
+        killed.kill()
+        began = time.monotonic()
+        # A wake meanwhile makes a successor that blocks the plain rescue.
+        await engine.wake(run_id)
+        await engine.execute("insert into public.gate values (true)")
+        await engine.until(run_id, RunState.DONE, within=30)
+        took = time.monotonic() - began
     assert took < STEADY.stalled + STEADY.heartbeat + STEADY.poll + 2
     # The node that was finished is not run again; the one that was cut off is.
     assert await engine.done_in_the_world(run_id) == ["first", "gated", "gated", "last"]
     pids = await _pids(engine)
-    assert pids[0] == pids[1] == one.pid
-    assert one.pid not in pids[2:]
+    assert pids[0] == pids[1] == killed.pid
+    assert killed.pid not in pids[2:]
 
 
 async def test_a_process_that_lost_its_run_ends_itself_at_its_next_write(

@@ -11,20 +11,20 @@ import pytest
 from core.db import Connection, Database, open_database
 from core.errors import Refused
 from core.metrics import Metrics
-from core.migrate import Migrations, migrate
 from scheduler.fires import Fire
 from scheduler.schedule import CatchUp, Overlap, Schedule, fire_key
 from scheduler.store import FireOutcome, ScheduleStore
 from scheduler.ticker import cron_times
 from tests.support.schedules import a_schedule, fires_of, make_started, note_start
 
+pytest_plugins = ["tests.support.migrated"]
+
 HOURLY = "0 * * * *"
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url, [Migrations("core"), Migrations("scheduler")])
-    async with open_database(database_url) as database:
+async def database(installation_url: str) -> AsyncIterator[Database]:
+    async with open_database(installation_url) as database:
         async with database.connection() as conn:
             await make_started(conn)
         yield database

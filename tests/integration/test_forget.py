@@ -271,8 +271,8 @@ def data_folder(server_home: Path, postgres_server: PostgresServer) -> Path:
 async def found_in_files(memory: Memory, server: PostgresServer, folder: Path, *needles: bytes) -> list[str]:
     async with await psycopg.AsyncConnection.connect(server.maker_url, autocommit=True) as conn:
         await conn.execute("checkpoint")
-    [row] = await memory.rows("select oid from pg_database where datname = current_database()")
-    files = [path for path in (folder / "base" / str(row["oid"])).rglob("*") if path.is_file()]
+    [row] = await memory.rows("select pg_relation_filepath('pg_class') as path")
+    files = [path for path in (folder / row["path"]).parent.iterdir() if path.is_file()]
     assert files
     return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
 

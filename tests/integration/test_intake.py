@@ -31,7 +31,6 @@ from core.clock import SystemClock
 from core.db import Connection, Database, open_database
 from core.ids import RunId
 from core.metrics import Metrics
-from core.migrate import Migrations, migrate
 from graphs.store import RunStore
 from graphs.workflow import Workflow, Workflows
 from scheduler.store import ScheduleStore
@@ -40,7 +39,8 @@ from tests.support.cards import DIGEST, approval_view
 from tests.support.local_workspace import client_of
 from tests.support.slack_side import TEAM, company, rows, running, until_rows
 
-TABLES = [Migrations("core"), Migrations("actions"), Migrations("graphs"), Migrations("scheduler"), Migrations("bot")]
+pytest_plugins = ["tests.support.migrated"]
+
 SAMPLE_TEAM = Team(
     workspace=TEAM,
     people={
@@ -108,10 +108,9 @@ class Office:
 
 
 @pytest.fixture
-async def office(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Office]:
-    await migrate(database_url, TABLES)
+async def office(installation_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Office]:
     async with (
-        open_database(database_url) as database,
+        open_database(installation_url) as database,
         company(tmp_path) as (workspace, _people),
         client_of(workspace) as client,
         open_cache(redis_url) as cache,

@@ -28,11 +28,12 @@ from tests.support.slack_side import (
     company,
     conversation,
     drained,
-    migrate_for_slack,
     rows,
     running,
     until_rows,
 )
+
+pytest_plugins = ["tests.support.migrated"]
 
 TEAM_OF_ALL = Team(workspace="T0LOCAL", people={"U0ADA": Member(name="Ada", roles=frozenset({"admin"}))})
 
@@ -76,11 +77,10 @@ class Office:
 
 
 @pytest.fixture
-async def office(database_url: str, tmp_path: Path) -> AsyncIterator[Office]:
-    await migrate_for_slack(database_url)
+async def office(installation_url: str, tmp_path: Path) -> AsyncIterator[Office]:
     cards, receipts, metrics = StoredCards(), Receipts(), Metrics()
     async with (
-        open_database(database_url) as database,
+        open_database(installation_url) as database,
         company(tmp_path) as (workspace, people),
         client_of(workspace) as client,
     ):

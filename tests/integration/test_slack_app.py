@@ -21,13 +21,14 @@ from tests.support.local_workspace import People, client_of, until
 from tests.support.slack_side import (
     NoKeeper,
     company,
-    migrate_for_slack,
     no_approval,
     options_for,
     rows,
     slack_on,
     until_rows,
 )
+
+pytest_plugins = ["tests.support.migrated"]
 
 VALUE = f"apr_0123456789abcdefghjkmnpqrs.1.{DIGEST[:16]}"
 KEPT = "select * from bot.delivery order by place"
@@ -43,10 +44,9 @@ class Office:
 
 
 @pytest.fixture
-async def office(database_url: str, tmp_path: Path) -> AsyncIterator[Office]:
-    await migrate_for_slack(database_url)
+async def office(installation_url: str, tmp_path: Path) -> AsyncIterator[Office]:
     async with (
-        open_database(database_url) as database,
+        open_database(installation_url) as database,
         company(tmp_path, retry_seconds=(0.2, 0.2)) as (workspace, people),
     ):
         yield Office(database, workspace, people)
@@ -85,9 +85,9 @@ async def test_an_event_that_slack_sends_twice_is_kept_once(office: Office) -> N
     assert len(await rows(office.database, KEPT)) == 1
 
 
-async def test_a_command_that_cannot_be_kept_is_not_acknowledged(office: Office) -> None:
-    async with slack_on(office.workspace, NoKeeper()):
-        said = await office.people.act("command", "U0RITA", channel="C0RETURNS", command="/team", text="status")
+async def test_a_command_that_cannot_be_kept_is_not_acknowledged(tmp_path: Path) -> None:
+    async with company(tmp_path / "hasty", ack_seconds=0.5) as (workspace, people), slack_on(workspace, NoKeeper()):
+        said = await people.act("command", "U0RITA", channel="C0RETURNS", command="/team", text="status")
     assert (said["ok"], said["error"]) == (False, "operation_timeout")
 
 

@@ -17,10 +17,13 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from bot.local.cluster import known_folder
 from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
 from core.clock import SystemClock
 
 Result = TypeVar("Result")
+#: Where files are in memory, on a machine that has such a place.
+MEMORY = Path("/dev/shm")
 FillTemplate = Callable[[str], Awaitable[None]]
 
 
@@ -63,6 +66,21 @@ class PostgresServer:
         """Drop `database`, whoever is still connected to it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
+    def hurry(self) -> None:
+        """Let nothing wait for the disk: no test kills this server, and nothing in it is kept."""
+        settings = ("fsync", "full_page_writes", "autovacuum")
+        self._execute(
+            *(sql.SQL("ALTER SYSTEM SET {} TO off").format(sql.Identifier(name)) for name in settings),
+            sql.SQL("SELECT pg_reload_conf()").format(),
+        )
+
+    def keep_tables_in(self, folder: Path) -> None:
+        """Let the files of every database made from now on lie in `folder`."""
+        self._execute(
+            sql.SQL("CREATE TABLESPACE tests LOCATION {}").format(sql.Literal(str(folder))),
+            sql.SQL("ALTER DATABASE template1 SET TABLESPACE tests").format(),
+        )
+
     def _execute(self, *statements: sql.Composed) -> None:
         with psycopg.connect(self.maker_url, autocommit=True) as connection:
             for statement in statements:
@@ -80,7 +98,12 @@ def embedded_postgres(home: Path) -> Generator[PostgresServer]:
     server = EmbeddedPostgres(home, clock=SystemClock())
     app_url = apart(server.start())
     try:
-        yield PostgresServer(apart(server.superuser_url()), app_url)
+        made = PostgresServer(apart(server.superuser_url()), app_url)
+        made.hurry()
+        cluster = known_folder(home)
+        if home.is_relative_to(MEMORY) and cluster is not None and not cluster.is_relative_to(home):
+            made.keep_tables_in(_tables(home, cluster.stat()))
+        yield made
     finally:
         apart(server.forget())
 
@@ -102,6 +125,16 @@ def session_home() -> Generator[Path]:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _tables(home: Path, owner: os.stat_result) -> Path:
+    """A folder in `home` for a server of another user, who may pass through to it and no more."""
+    folder = home / "tables"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    for above in (home, home.parent):
+        above.chmod(0o711)
+    return folder
 
 
 async def _forget(home: Path) -> None:

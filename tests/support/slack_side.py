@@ -13,16 +13,10 @@ from bot.local.workspace import Workspace
 from bot.slack.app import SlackOptions, SlackSide, open_slack
 from core.db import Connection, Database
 from core.metrics import Metrics
-from core.migrate import Migrations, migrate
 from core.outbox import Conversation
 from tests.support.local_workspace import People, opened, sample_options
 
 TEAM = "T0LOCAL"
-
-
-async def migrate_for_slack(url: str) -> None:
-    """Make the tables that Slack in and Slack out need."""
-    await migrate(url, [Migrations("core"), Migrations("bot")])
 
 
 def conversation(channel: str = "C0GENERAL", thread_ts: str | None = None, root: Any = None) -> Conversation:
