@@ -45,6 +45,8 @@ _MOST_ROUNDS = 1_000
 class Cached:
     """An embedder that remembers on disk what it has embedded, so that a second run is about recall only."""
 
+    is_ready = True
+
     def __init__(self, embedder: Embedder, path: Path) -> None:
         self.model, self.dimension = embedder.model, embedder.dimension
         self._embedder, self._path = embedder, path

@@ -31,7 +31,7 @@ SIZES = ("small (to 120)", "mid (to 1,000)", "large (to 10,000)", "largest")
 class Synthetic:
     """Vectors from a seed: near each other where texts name the same centre."""
 
-    model, dimension = "synthetic", 384
+    model, dimension, is_ready = "synthetic", 384, True
 
     def __init__(self) -> None:
         dice = random.Random(1)
@@ -235,7 +235,8 @@ async def _near(memory: Remembering, asked: Asked, scope: int, vector: Vector) -
         await fence(conn, [scope])  # type: ignore[list-item]
         size = await (await conn.execute("select items from memory.scope where scope_id = %s", (scope,))).fetchone()
         assert size is not None
-        looked = Looked([scope], size["items"], [], [], vector, 1)  # type: ignore[list-item]
+        marks = await memory.vault.marks(conn, TEAM, INDEX, asked.text.split())
+        looked = Looked([scope], size["items"], list(marks.values()), [], vector, 1)  # type: ignore[list-item]
         had = {each.item_id for each in await candidates(conn, looked)}
         rows = await (
             await conn.execute(

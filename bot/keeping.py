@@ -1,7 +1,7 @@
 """Everything that keeps memory in order, put together: learning, digests, upkeep, forgetting, quarantine, exchange."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from core.metrics import Metrics
 from core.subjects import Vault
 from graphs.budgeting import for_person
 from graphs.distilling import ASKER, extractor
-from graphs.erasing import RunTraces
+from graphs.erasing import CaseTraces, RunTraces
 from graphs.model_calls import ModelCalls
+from graphs.model_days import old_calls, prune_calls
 from graphs.reasoner import Reasoner
 from memory.chronicler import Chronicler
 from memory.disputes import Disputes
@@ -28,7 +29,8 @@ from memory.forget import Forgetting, Kept, Receipt
 from memory.holding import Quarantine
 from memory.item import Scope, ScopeId, ScopeKind
 from memory.leaving import forget_removed
-from memory.measures import measure, show
+from memory.logs import old_rows, prune_recalls, prune_rounds
+from memory.measures import rates, show
 from memory.playbook_store import StoredPlaybook
 from memory.store import Store
 from memory.upkeep import Upkeep
@@ -40,7 +42,10 @@ UPKEEP_SECONDS = 3600.0
 FORGET_SECONDS = 2.0
 #: How often it is looked again for what could not be forgotten yet: each look reads whole tables and clears caches.
 LEFT_SECONDS = 120.0
-MEASURE_SECONDS = 60.0
+MEASURE_SECONDS = 600.0
+PRUNE_SECONDS = 86_400.0
+#: In one round a log is shortened so often at most; the next round goes on.
+_MOST_PRUNES = 500
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Keeping:
     exchange: Exchange
     files: ExportFiles
     metrics: Metrics
+    logs_kept: timedelta = timedelta(days=90)
 
     def rounds(self) -> list[tuple[Callable[[], Coroutine[Any, Any, object]], float]]:
         """What is looked after again and again, and how many seconds lie between."""
@@ -70,6 +76,7 @@ class Keeping:
             (self.forget, FORGET_SECONDS),
             (self.forgetting.work, LEFT_SECONDS),
             (self.measure, MEASURE_SECONDS),
+            (self.prune, PRUNE_SECONDS),
         ]
 
     async def forget(self) -> list[Receipt]:
@@ -81,7 +88,21 @@ class Keeping:
     async def measure(self) -> None:
         """Put how well memory is kept on the metrics page."""
         async with self.database.transaction() as conn:
-            show(await measure(conn), self.metrics)
+            show(await rates(conn), self.metrics)
+
+    async def prune(self) -> None:
+        """Shorten the logs to what is kept of them, a few thousand rows in a transaction."""
+        for prune in (prune_rounds, prune_recalls, prune_calls):
+            for _ in range(_MOST_PRUNES):
+                async with self.database.transaction() as conn:
+                    if not await prune(conn, self.logs_kept):
+                        break
+
+    async def to_prune(self) -> Mapping[str, int]:
+        """How many rows of each log would go now."""
+        async with self.database.transaction() as conn:
+            calls = await old_calls(conn, self.logs_kept)
+            return {**await old_rows(conn, self.logs_kept), "model calls": calls}
 
 
 def make_keeping(
@@ -117,7 +138,7 @@ def make_keeping(
             facts,
             vault,
             clear_caches=clear_caches,
-            elsewhere=[RunTraces(), DeliveryTraces(), files],
+            elsewhere=[RunTraces(), CaseTraces(), DeliveryTraces(), files],
             owner_url=owner_url,
             kept=kept,
         ),
@@ -141,7 +162,7 @@ def open_keeping(
     """The parts as configured; a model is asked within the ceilings of a person who is nobody."""
     calls = ModelCalls(database)
     owner = settings.database_owner_url
-    return make_keeping(
+    keeping = make_keeping(
         database,
         vault,
         clear_caches=lambda: cache.clear("memory."),
@@ -151,6 +172,7 @@ def open_keeping(
         extract=extractor(lambda: for_person(reasoner, calls, rules(), ASKER)) if settings.memory_model_calls else None,
         most_calls_an_hour=settings.memory_model_calls,
     )
+    return replace(keeping, logs_kept=timedelta(days=settings.log_days))
 
 
 async def scopes_for(conn: Connection, workspace: str, person: str, *, is_guest: bool) -> dict[ScopeId, Scope]:

@@ -6,6 +6,8 @@ import json
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -55,7 +57,8 @@ async def _keeping(settings: Settings, clock: Clock) -> AsyncGenerator[Keeping]:
         open_database(stores.database_url, min_size=1, vault=vault) as database,
         open_cache(stores.redis_url) as cache,
     ):
-        yield make_keeping(database, vault, clear_caches=lambda: cache.clear("memory."))
+        keeping = make_keeping(database, vault, clear_caches=lambda: cache.clear("memory."))
+        yield replace(keeping, logs_kept=timedelta(days=settings.log_days))
 
 
 async def _only_workspace(keeping: Keeping) -> str:
@@ -148,4 +151,6 @@ async def _report(keeping: Keeping, out: TextIO) -> int:
         f"{planned.count(stage)} {stage.value.replace('_', ' ')}" for stage in Stage if planned.count(stage)
     )
     print(f"Upkeep would now move: {moves or 'nothing'}", file=out)
+    old = ", ".join(f"{many} {log}" for log, many in (await keeping.to_prune()).items() if many)
+    print(f"Logs older than {keeping.logs_kept.days} days that would now go: {old or 'nothing'}", file=out)
     return 0

@@ -241,10 +241,11 @@ class MemoryVerb:
             if not asked.may_settle:
                 return memory_answers.may_not_settle()
             seen = await scopes_for(conn, asked.delivery.workspace, asked.person, is_guest=False)
-            waiting = {str(held.item_id) for held in await self._keeping.quarantine.waiting(list(seen))}
-            if number not in waiting:
-                return memory_answers.settled_already()
-            done = await self._keeping.quarantine.settle(conn, ItemId(int(number)), release=release, by=asked.person)
+            item = ItemId(int(number)) if _NUMBER.fullmatch(number) else None
+            quarantine = self._keeping.quarantine
+            done = item is not None and await quarantine.settle(
+                conn, item, release=release, by=asked.person, scopes=seen
+            )
             return memory_answers.settled(yes=release) if done else memory_answers.settled_already()
 
         return write
@@ -310,21 +311,26 @@ class MemoryDesk:
 
     async def _settle(self, conn: Connection, about: str, delivery: Delivery) -> str:
         person, subject = delivery.sender.user_id, delivery.value
+        # A card may be read by more people than what it is about.
+        seen = await scopes_for(conn, delivery.workspace, person, is_guest=False)
         if about == "rule":
             rule = await self._keeping.playbook.rule_in(conn, subject)
             keep = delivery.press == CONFIRM
-            if rule is None or rule.kind == "lesson" or rule.state != "suggested":
+            ours = rule is not None and rule.scope in seen.values()
+            if rule is None or not ours or rule.kind == "lesson" or rule.state != "suggested":
                 return memory_answers.settled_already()
             await self._keeping.playbook.settle(conn, rule, state="active" if keep else "dropped", by=person)
             return memory_answers.rule_settled(rule, kept=keep)
         if about == "dispute":
             yes = delivery.press == ACCEPT
-            done = await self._keeping.disputes.settle(conn, subject, accept=yes, by=person)
+            done = await self._keeping.disputes.settle(conn, subject, accept=yes, by=person, scopes=seen)
         else:
             yes = delivery.press == RELEASE
             # A button that says no number points at nothing; what points at nothing is answered like what is settled.
             number = ItemId(int(subject)) if _NUMBER.fullmatch(subject) else None
-            done = number is not None and await self._keeping.quarantine.settle(conn, number, release=yes, by=person)
+            done = number is not None and await self._keeping.quarantine.settle(
+                conn, number, release=yes, by=person, scopes=seen
+            )
         return memory_answers.settled(yes=yes) if done else memory_answers.settled_already()
 
 

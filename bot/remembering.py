@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from actions.approval import Standing
 from actions.policy import Rules
 from actions.team import Team
+from bot.key_watch import KeyWatch
 from bot.settings import Settings
 from bot.slack.rooms import Room
 from core.cache import Cache
@@ -31,13 +32,13 @@ from memory.embedder import Embedder, HashedNgrams, ProcessEmbedder
 from memory.episode import Episode
 from memory.following import Following
 from memory.hot import Hot
-from memory.item import Scope, ScopeId, ScopeKind
+from memory.item import ItemId, MemoryItem, Scope, ScopeId, ScopeKind
 from memory.leaving import due_people, noted, person_left
 from memory.reading import Reading
-from memory.recall import Asked, Recall, Recollection
+from memory.recall import Asked, Recall, Recollection, visible_to
 from memory.recalls import Recalls
 from memory.rooms_store import RoomStore
-from memory.store import Store
+from memory.store import EpisodeUnkept, Store, fence
 
 #: How often it is looked whether something waits for a vector.
 EMBED_SECONDS = 1.0
@@ -86,6 +87,7 @@ class Memory:
     rooms: RoomStore
     clock: Clock
     team: Callable[[], Team]
+    keys: KeyWatch
     asking: Embedder | None = None
     """What makes vectors of what somebody waits for."""
 
@@ -105,13 +107,19 @@ class Memory:
 
     async def hear(self, episode: Episode, *, from_here: bool) -> None:
         """Remember what was said, edited or deleted, where people have let the team learn."""
-        async with self.database.transaction() as conn:
-            if not await self.rooms.learns(conn, episode.scope):
-                return
-            trust = self.trust_of(episode.author, from_here=from_here)
-            if trust is None:
-                trust = await self.rooms.trust_of(conn, episode.scope.workspace, episode.author)
-            await self.store.remember(conn, replace(episode, trust=trust))
+        try:
+            async with self.database.transaction() as conn:
+                if not await self.rooms.learns(conn, episode.scope):
+                    return
+                trust = self.trust_of(episode.author, from_here=from_here)
+                if trust is None:
+                    trust = await self.rooms.trust_of(conn, episode.scope.workspace, episode.author)
+                await self.store.remember(conn, replace(episode, trust=trust))
+        except EpisodeUnkept as error:
+            # Slack would only send it again: nobody's message waits for our key.
+            await self.keys.unkept(error)
+        else:
+            self.keys.kept()
 
     def trust_of(self, person: str, *, from_here: bool) -> TrustLabel | None:
         """How far a person may be trusted as the team file has it; None where it does not name them."""
@@ -153,29 +161,39 @@ class Memory:
             )
         )
 
+    async def shown(self, run: Run) -> Mapping[ItemId, MemoryItem]:
+        """What stands on the run's card, as far as it is there, and may be read there by all, at this moment."""
+        if run.remembered is None:
+            return {}
+        asker, place = run.request.requester, run.conversation
+        here = await self.place(place.workspace, place.channel, asker)
+        asked = Asked(run.request.workspace, asker, "", is_guest=self.is_guest(asker), place=here)
+        async with self.database.transaction() as conn:
+            await fence(conn, (await visible_to(conn, asked)).scopes)
+            return await self.reading.items(conn, asked.workspace, [ItemId(item) for item in run.remembered.names])
+
     async def remember(self, run: Run, outcome: str) -> None:
         """Keep how a run came out, where its channel learns."""
         place = run.conversation
         scope = await self.place(place.workspace, place.channel, run.request.requester)
-        async with self.database.transaction() as conn:
-            if not await self.rooms.learns(conn, scope):
-                return
+        episode = Episode(
+            scope,
+            f"run:{run.run_id}",
+            OURSELVES,
             # It repeats the requester's words, so it stands under their key and goes with it.
-            text = f"<@{run.request.requester}> asked for {run.request.workflow} {run.request.text}: {outcome}"
+            f"<@{run.request.requester}> asked for {run.request.workflow} {run.request.text}: {outcome}",
+            run.created_at,
             # It may repeat what somebody outside wrote, unless a member asked for it in their own words.
-            await self.store.remember(
-                conn,
-                Episode(
-                    scope,
-                    f"run:{run.run_id}",
-                    OURSELVES,
-                    text,
-                    run.created_at,
-                    TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
-                    conversation=place.thread_ts,
-                    asked_by=run.request.requester,
-                ),
-            )
+            TrustLabel.MEMBER if run.request.origin in ("command", "mention") else TrustLabel.EXTERNAL,
+            conversation=place.thread_ts,
+            asked_by=run.request.requester,
+        )
+        try:
+            async with self.database.transaction() as conn:
+                if await self.rooms.learns(conn, scope):
+                    await self.store.remember(conn, episode)
+        except EpisodeUnkept as error:
+            await self.keys.unkept(error)
 
     async def cited(self, recall_id: str, items: Sequence[int]) -> None:
         """These items were used in what was done."""
@@ -317,6 +335,7 @@ async def open_memory(
             rooms=RoomStore(),
             clock=clock,
             team=lambda: rules().team,
+            keys=KeyWatch(database, vault, rules),
             asking=asking,
         )
     finally:

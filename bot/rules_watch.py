@@ -19,10 +19,11 @@ from bot.pointer import Pointer
 from bot.runs import say
 from bot.slack.blocks import answers
 from bot.slack.blocks.rules_card import PUT_IN_FORCE, rules_card
+from bot.telling import tell_operators
 from core import audit
 from core.clock import Clock
 from core.db import Connection, Database, DatabaseError
-from core.outbox import Conversation, owe_ephemeral, owe_post, show_card
+from core.outbox import Conversation, owe_ephemeral, show_card
 from core.text import in_answer, spoken
 
 log = logging.getLogger(__name__)
@@ -122,18 +123,12 @@ class RulesWatch:
         log.error("the rules were not changed: %s", why)
         rules = self._keeper()
         text = spoken(f"⚠️ The rule files cannot be used, so the old rules stay in force. {why}")
-        channel, workspace = rules.policy.approvals.channel, rules.team.workspace
+        key = f"rules.{hashlib.sha256(f'{fingerprint}{why}'.encode()).hexdigest()[:32]}"
         async with self._database.transaction() as conn:
-            if channel is not None:
-                # One message for one mistake, however many processes find it.
-                key = f"rules.{hashlib.sha256(f'{fingerprint}{why}'.encode()).hexdigest()[:32]}"
-                await owe_post(conn, Conversation(workspace, channel), text=text, receiver_key=key)
-            else:
-                for admin in rules.team.admins:
-                    await owe_ephemeral(conn, Conversation(workspace, admin), person=admin, text=text)
+            await tell_operators(conn, rules, text, key=key)
             await audit.append(
                 conn,
-                workspace,
+                rules.team.workspace,
                 "rules.refused",
                 actor=audit.CODE,
                 subject={"version": rules.version},

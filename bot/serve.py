@@ -22,6 +22,7 @@ from bot.doubts import DoubtDesk
 from bot.guiding import guiding_cards, make_guiding
 from bot.health import open_health
 from bot.intake import Desk, Intake
+from bot.key_watch import LOOK_SECONDS as KEYS_SECONDS
 from bot.linking import link_hosts
 from bot.memory_desk import EditSuggestions, MemoryDesk, MemoryVerb, memory_cards
 from bot.pacing import Pacing
@@ -29,6 +30,7 @@ from bot.presence import PresenceDesk, presence_verbs
 from bot.recalling import RecallDesk, recall_verbs
 from bot.rehearsal import PromotionDesk
 from bot.releasing import LAPSE_SECONDS
+from bot.remembered import runs_shown
 from bot.remembering import EMBED_SECONDS, Upkeep
 from bot.rules_watch import RulesDesk, RulesWatch
 from bot.runs import Engine, RunDesk
@@ -45,7 +47,7 @@ from bot.slack.blocks.doubt_card import doubt_card
 from bot.slack.blocks.errand_card import errand_card
 from bot.slack.blocks.reminder import reminders
 from bot.slack.blocks.rules_card import rules_card
-from bot.slack.blocks.run_card import payload_card, run_card
+from bot.slack.blocks.run_card import payload_card
 from bot.slack.listeners.edits import EditDialog
 from bot.slack.listeners.talk import Talk
 from bot.slack.people import People
@@ -137,7 +139,13 @@ async def serve(settings: Settings, clock: Clock, roles: Sequence[str]) -> None:
         if "scheduler" in roles:
             jobs.append(lambda: Ticker(installation.schedules, installation.fires, clock).run(stop))
         await stack.enter_async_context(
-            open_health(settings.status_port, checks, metrics, paused=_paused(installation), warnings=watch.warnings)
+            open_health(
+                settings.status_port,
+                checks,
+                metrics,
+                paused=_paused(installation),
+                warnings=lambda: [*watch.warnings(), *installation.memory.keys.warnings()],
+            )
         )
         log.info("ready: %s", ", ".join(roles))
         async with asyncio.TaskGroup() as group:
@@ -215,6 +223,7 @@ def _rounds(installation: Installation) -> list[tuple[Round, float]]:
         *installation.keeping.rounds(),
         (installation.model_calls.give_up_lost, LOST_SECONDS),
         (installation.memory.embed, EMBED_SECONDS),
+        (installation.memory.keys.look, KEYS_SECONDS),
         (installation.releasing.look, LAPSE_SECONDS),
         (Tidying(installation.database).look, TIDY_SECONDS),
     ]
@@ -259,7 +268,7 @@ def _cards(installation: Installation) -> dict[str, Render]:
         return None if found is None else payload_card(found, int(page))
 
     return {
-        "run": shown(run, run_card),
+        "run": runs_shown(installation.runs, installation.memory),
         "payload": payload,
         "approval": shown(installation.approvals.view, approval_card),
         "reminder": reminders(installation.approvals.view),

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     """How long the database's write-ahead log is kept, archives included: receipts of forgetting name its end."""
     backup_days: int = Field(35, ge=0, le=3650, validation_alias="COUNTERSIGN_BACKUP_DAYS")
     """The same of its backups."""
+    log_days: int = Field(90, ge=31, le=3650, validation_alias="COUNTERSIGN_LOG_DAYS")
+    """How long it is kept what was recalled, and which model was asked: figures are about a month of it."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

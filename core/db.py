@@ -46,6 +46,9 @@ FENCED = "CS001"
 #: Where unqualified names are looked for: only the third parties' own tables are ever unqualified.
 SEARCH_PATH = "langgraph,engine,public"
 
+#: pgvector filters what its graph gives, and without these it stops after 40, however few of them were asked for.
+_SETTINGS = {"search_path": SEARCH_PATH, "hnsw.iterative_scan": "relaxed_order", "hnsw.ef_search": "100"}
+
 __all__ = [
     "FENCED",
     "Connection",
@@ -65,7 +68,7 @@ __all__ = [
     "settle",
     "sql",
     "where",
-    "with_search_path",
+    "with_settings",
 ]
 
 log = logging.getLogger(__name__)
@@ -102,10 +105,10 @@ def raise_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-def with_search_path(url: str) -> str:
-    """The same database with the third parties' schemas on the search path (a startup option of the connection)."""
+def with_settings(url: str) -> str:
+    """The same database with what every connection of ours is set to, as startup options of the connection."""
     parts = urlsplit(url)
-    option = "options=" + quote(f"-c search_path={SEARCH_PATH}")
+    option = "options=" + quote(" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()))
     return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
 
 
@@ -153,7 +156,7 @@ async def open_database(
 ) -> AsyncGenerator[Database]:
     """A database whose pool is open inside the block; raises DatabaseUnusable when it does not answer in 15 s."""
     pool: Pool = AsyncConnectionPool(
-        with_search_path(url),
+        with_settings(url),
         connection_class=Connection,
         configure=_known_to(vault),
         min_size=min_size,
@@ -197,9 +200,7 @@ async def _check(conn: Connection) -> None:
 async def connect(url: str) -> AsyncGenerator[Connection]:
     """One connection of its own, autocommit, for migrations and checks; raises DatabaseUnusable."""
     try:
-        conn = await Connection.connect(
-            with_search_path(url), autocommit=True, row_factory=dict_row, connect_timeout=10
-        )
+        conn = await Connection.connect(with_settings(url), autocommit=True, row_factory=dict_row, connect_timeout=10)
     except psycopg.ProgrammingError:
         # Its text repeats what it could not read, password included.
         raise DatabaseUnusable(

@@ -117,6 +117,13 @@ def begun(campaign: Campaign) -> CaseData:
     )
 
 
+def names_of(case: CaseData) -> list[str]:
+    """What somebody would have named who knew something of it: subject, host, CVEs, and whom it talks to most."""
+    peers = sorted(case.peers, key=lambda address: (-case.peers[address], address))
+    named = [case.subject, case.host, *case.cves, *peers]
+    return list(dict.fromkeys(name for name in named if name))[:_MOST_SHOWN]
+
+
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     total = Counter(before) + Counter(more)
     return dict(total.most_common(_MOST_KEPT))

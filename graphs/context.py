@@ -22,7 +22,7 @@ from graphs.plan import Plan, Step
 from graphs.proposal import tell_plan
 from graphs.reasoner import Reasoner
 from graphs.remembering import RunMemory
-from graphs.run import Run, StepState, StepView, Waiting
+from graphs.run import Remembered, Run, StepState, StepView, Waiting
 from graphs.store import RunStore
 from memory.playbook import Playbook
 
@@ -147,7 +147,15 @@ class RunContext:
         assert action is not None, "verification lets only registered actions pass"
         return action.parse(step.args)
 
-    async def propose(self, steps: list[StepView], plan: Plan, *, predicted: str, reasoned_by: str) -> None:
+    async def propose(
+        self,
+        steps: list[StepView],
+        plan: Plan,
+        *,
+        predicted: str,
+        reasoned_by: str,
+        remembered: Remembered | None = None,
+    ) -> None:
         """Write the verified plan to the run, so that its card shows it."""
         run = self.run
         async with self.database.transaction() as conn:
@@ -161,6 +169,8 @@ class RunContext:
                 reasoned_by=reasoned_by,
                 sandbox=bool(plan.steps) and self.gateway.only_pretends(step.action for step in plan.steps),
             )
+            if remembered is not None:
+                await self.store.set_remembered(conn, run.run_id, run.epoch, remembered)
             await tell_plan(conn, run, steps, plan, rules_version=self.rules.version)
 
     async def show(self, key: str, state: StepState, note: str) -> None:

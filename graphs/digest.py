@@ -55,6 +55,8 @@ class Figures:
     """workflow → millionths of a US dollar and tokens, of models."""
     cases: Mapping[str, int] = field(default_factory=dict[str, int])
     """severity → cases of alerts that were added to in the span."""
+    upkept: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What upkeep of memory did in the span → to how many items."""
 
 
 def written(figures: Figures) -> str:
@@ -65,6 +67,7 @@ def written(figures: Figures) -> str:
         _decided(figures),
         _waits(figures),
         _cost(figures),
+        _upkept(figures),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -140,3 +143,8 @@ def _cost(figures: Figures) -> str:
         for workflow, (micro, tokens) in sorted(figures.spent.items())
     ]
     return "\n".join(["*What models cost*", *lines])
+
+
+def _upkept(figures: Figures) -> str:
+    done = {what: many for what, many in figures.upkept.items() if many and what != "looked"}
+    return f"*Memory*: of what is worth less with time, {_counts(done)}" if done else ""

@@ -8,6 +8,7 @@ from typing import Any
 from core.db import Connection
 from core.money import Money
 from graphs.digest import Figures, Waiting
+from memory.upkeep import reported
 
 
 async def figures_of(conn: Connection, workspace: str, *, since: timedelta) -> Figures:
@@ -50,6 +51,7 @@ async def figures_of(conn: Connection, workspace: str, *, since: timedelta) -> F
         waiting=await _waiting(conn, asked),
         spent=await _spent(conn, asked),
         cases=await _cases(conn, asked),
+        upkept=await reported(conn, span["since"]),
     )
 
 
@@ -141,9 +143,13 @@ async def _waiting(conn: Connection, asked: Mapping[str, Any]) -> list[Waiting]:
 async def _spent(conn: Connection, asked: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     cursor = await conn.execute(
         """
-        select workflow, coalesce(sum(micro), 0)::bigint as micro, sum(tokens_in + tokens_out)::bigint as tokens
-        from graphs.model_call
-        where workspace = %(workspace)s and started_at >= %(since)s and outcome <> 'started' group by workflow
+        select workflow, coalesce(sum(micro), 0)::bigint as micro, sum(tokens)::bigint as tokens
+        from (select workflow, micro, tokens_in + tokens_out as tokens from graphs.model_call
+              where workspace = %(workspace)s and started_at >= %(since)s and outcome <> 'started'
+              union all
+              select workflow, micro, tokens from graphs.model_day
+              where workspace = %(workspace)s and day >= (%(since)s at time zone 'UTC')::date) as spent
+        group by workflow
         """,
         asked,
     )

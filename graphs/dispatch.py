@@ -28,7 +28,7 @@ from core.db import (
     is_fenced,
     is_outage,
     raise_if_cancelled,
-    with_search_path,
+    with_settings,
 )
 from core.ids import RunId
 from core.metrics import Metrics
@@ -324,7 +324,7 @@ class _Shift:
 
 
 def _open_app(url: str) -> App:
-    return App(connector=PsycopgConnector(conninfo=with_search_path(url), min_size=1, max_size=4, timeout=10))
+    return App(connector=PsycopgConnector(conninfo=with_settings(url), min_size=1, max_size=4, timeout=10))
 
 
 async def _stop_when(stop: asyncio.Event, worker: Worker) -> None:

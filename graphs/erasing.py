@@ -29,7 +29,7 @@ class RunTraces:
     tables: Sequence[str] = ("graphs.run", "graphs.reply")
 
     async def erase(self, conn: Connection, what: Forgotten) -> Erased:
-        """Remove the checkpoints of ended runs, and the words they were asked with; what goes on is left for later."""
+        """Remove the checkpoints of ended runs, and all words of theirs; what goes on is left for later."""
         cursor = await conn.execute(
             f"select run_id, finished_at from graphs.run where {_WHICH} for update".encode(), _values(what)
         )
@@ -41,8 +41,12 @@ class RunTraces:
             removed += cursor.rowcount
         await conn.execute(
             """
-            update graphs.run set request = jsonb_set(request, '{text}', '""'), plan_summary = ''
-            where run_id = any(%s) and (request ->> 'text' <> '' or plan_summary <> '')
+            update graphs.run set request = jsonb_set(request, '{text}', '""'), plan_summary = '', outcome = '',
+              remembered = '{}', steps = (
+                select coalesce(jsonb_agg(step || jsonb_build_object('summary', step ->> 'action', 'note', '',
+                                                                     'payload', null) order by place), '[]')
+                from jsonb_array_elements(steps) with ordinality as listed (step, place))
+            where run_id = any(%s) and (request ->> 'text' <> '' or plan_summary <> '' or outcome <> '')
             """,
             (ended,),
         )
@@ -80,6 +84,56 @@ class RunTraces:
         row = await cursor.fetchone()
         assert row is not None
         return int(row["many"]) + await self._heard(conn, what, ended=True)
+
+
+#: What a sensor wrote is nobody's word: it goes with the place its card stands in, or with a span of time there.
+_CASES = """
+  workspace = %(workspace)s and (%(channel)s = '' or channel = %(channel)s) and data ->> 'subject' <> ''
+  and (%(since)s::timestamptz is null or last_at >= %(since)s)
+  and (%(until)s::timestamptz is null or last_at < %(until)s)
+"""
+
+
+class CaseTraces:
+    """Empties the alert cases of a place; an open case is left for later."""
+
+    name = "alert cases"
+    tables: Sequence[str] = ("graphs.alert_case",)
+
+    async def erase(self, conn: Connection, what: Forgotten) -> Erased:
+        """Leave of each closed case that there was one, when, and how bad it was."""
+        if not _is_of_a_place(what):
+            return Erased(0, 0)
+        cursor = await conn.execute(
+            f"""
+            update graphs.alert_case set case_key = case_id, updated_at = core.now(), data = jsonb_build_object(
+              'by', data -> 'by', 'subject', '', 'first_at', data -> 'first_at', 'last_at', data -> 'last_at',
+              'severity', data -> 'severity')
+            where {_CASES} and not is_open returning case_id
+            """.encode(),
+            _values(what),
+        )
+        emptied = await cursor.fetchall()
+        for row in emptied:
+            await refresh_cards(conn, "case", row["case_id"])
+        return Erased(len(emptied), await self._count(conn, what, open_ones=True))
+
+    async def probe(self, conn: Connection, what: Forgotten) -> int:
+        """How many closed ones still say something."""
+        return await self._count(conn, what, open_ones=False) if _is_of_a_place(what) else 0
+
+    async def _count(self, conn: Connection, what: Forgotten, *, open_ones: bool) -> int:
+        cursor = await conn.execute(
+            f"select count(*) as many from graphs.alert_case where {_CASES} and is_open = %(open)s".encode(),
+            {**_values(what), "open": open_ones},
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return int(row["many"])
+
+
+def _is_of_a_place(what: Forgotten) -> bool:
+    return what.kind in ("scope", "span") and (what.scope is None or what.scope.kind is not ScopeKind.PERSON)
 
 
 def _values(what: Forgotten) -> dict[str, object]:

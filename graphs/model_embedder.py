@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 class ModelEmbedder:
     """Asks one embedding model, within budgets; while it is away, recall goes by words."""
 
+    is_ready = True
+
     def __init__(
         self,
         options: ModelOptions,

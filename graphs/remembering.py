@@ -1,10 +1,21 @@
-"""What a run takes from memory when it gathers, and what it leaves there when it has ended."""
+"""What a run takes from memory when it gathers, what of it is shown and used, and what it leaves there at its end."""
 
+import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from graphs.run import Run
+from core.trust import TrustLabel
+from graphs.run import Remembered, Run
 from memory.recall import Recalled, Recollection
+
+#: So many remembered things stand on a run's card.
+MOST_SHOWN = 3
+#: Of more names than these nobody could say which one a remembered thing is about.
+MOST_NAMES = 20
+_MOST_ASKED = 1_000
+_WORD = re.compile(r"\w+")
+#: Shorter words are in everything that anybody says.
+_TELLING = 4
 
 
 class RunMemory(Protocol):
@@ -37,12 +48,39 @@ class Remembering(Protocol):
         ...
 
 
-async def recalled(context: Remembering) -> dict[str, Any]:
-    """The names of what the run's request brings to mind; nothing where nothing is remembered."""
-    if context.memory is None or not context.run.request.text.strip():
-        return {}
-    found = await context.memory.recall(context.run, context.run.request.text)
-    return as_named(found) if found.found else {}
+async def recalled(context: Remembering, about: Sequence[str]) -> Remembered | None:
+    """What is remembered of what the run is about, by number; None where nothing is.
+
+    It stands on the card for people to read. No plan, no step and no model is made from it.
+    """
+    names = [name for each in about if (name := " ".join(each.split()))][:MOST_NAMES]
+    asked = "\n".join(dict.fromkeys([context.run.request.text, *names]))[:_MOST_ASKED]
+    if context.memory is None or not asked.strip():
+        return None
+    found = await context.memory.recall(context.run, asked)
+    return bearing(found, names or [asked])
+
+
+def bearing(found: Recollection, names: Sequence[str]) -> Remembered | None:
+    """The best that name what the run is about; what nobody vouches for comes last, and is never counted."""
+    named = [(each.item, name) for each in found.found if (name := _named(each.item.text, names))]
+    named.sort(key=lambda pair: pair[0].provenance.trust is TrustLabel.EXTERNAL)
+    shown = named[:MOST_SHOWN]
+    vouched = [int(item.item_id) for item, _ in shown if item.provenance.trust is not TrustLabel.EXTERNAL]
+    names_of = {int(item.item_id): name for item, name in shown}
+    return Remembered(recall_id=found.recall_id, names=names_of, vouched=vouched) if shown else None
+
+
+def _named(text: str, names: Sequence[str]) -> str:
+    """The first of the names that the text has whole, or of whose telling words it has more than half."""
+    words = set(_WORD.findall(text.casefold()))
+    for name in names:
+        if re.search(rf"(?<![\w@.-]){re.escape(name)}(?![\w@-]|\.\w)", text, re.IGNORECASE):
+            return name
+        telling = {word for word in _WORD.findall(name.casefold()) if len(word) >= _TELLING}
+        if " " in name and len(telling) > 1 and 2 * len(telling & words) > len(telling):
+            return name
+    return ""
 
 
 async def leave(context: Remembering, outcome: str) -> None:
@@ -51,9 +89,10 @@ async def leave(context: Remembering, outcome: str) -> None:
         await context.memory.remember(context.run, outcome)
 
 
-def as_named(found: Recollection) -> dict[str, Any]:
-    """What a run keeps of a recall: names only, so that nothing that is forgotten stays in a checkpoint."""
-    return {"recall_id": found.recall_id, "items": [each.item.item_id for each in found.found]}
+async def cite(context: Remembering, remembered: Remembered | None) -> None:
+    """Count what stood on the card as used, now that what the card asked for was done."""
+    if context.memory is not None and remembered is not None and not context.run.request.dry:
+        await context.memory.cited(remembered.recall_id, remembered.vouched)
 
 
 def as_evidence(found: Sequence[Recalled]) -> str:

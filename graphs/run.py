@@ -142,6 +142,16 @@ class Waiting(BaseModel):
     """For people: what, and for whom."""
 
 
+class Remembered(BaseModel):
+    """What of a recall bears on a run, by number: no checkpoint and no row holds a text that may have to go."""
+
+    recall_id: str
+    names: dict[int, str]
+    """By item, what of the run it names."""
+    vouched: list[int] = []
+    """Those of them that a member said: only they are counted as used."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One stored run."""
@@ -176,3 +186,5 @@ class Run:
     """Tokens and cost so far."""
     promoted_to: RunId | None = None
     """The run that does for real what this dry run showed."""
+    remembered: Remembered | None = None
+    """What of memory stands on its card."""

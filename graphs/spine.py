@@ -20,9 +20,9 @@ from graphs.endorsing import borne_out
 from graphs.plan import NoPlan, Plan, Step
 from graphs.references import Unresolved, is_resolved, resolved
 from graphs.rehearsing import show_payloads, show_rehearsed, told
-from graphs.remembering import leave, recalled
+from graphs.remembering import cite, leave, recalled
 from graphs.rounds import Rounds, heard, nodes_of
-from graphs.run import RunState, StepState
+from graphs.run import Remembered, RunState, StepState
 from graphs.verifying import (
     asked_as_a_whole,
     decisions_on,
@@ -75,6 +75,8 @@ class Walk:
     """True: what was done of a group of steps that then failed is taken back by itself."""
     hand_over: Callable[[Facts, Sequence[tuple[Step, Ended]], RunContext], Awaitable[str]] | None = None
     """Once all steps are done: hand on what another workflow does, and say so in a sentence; repeats are harmless."""
+    about: Callable[[Facts], Sequence[str]] = lambda facts: ()
+    """What the facts turned out to be about, by name: what is remembered of it stands on the run's card."""
     rounds: Rounds | None = None
     """Where people shape what is planned, in as many rounds as they want, before it is planned."""
 
@@ -131,7 +133,8 @@ def _gather(walk: Walk) -> Node:
             return no_plan(state, error)
         if "answer" in facts:
             return ended(state, RunState.DONE, facts["answer"])
-        return with_more(state, facts=facts, recalled=await recalled(context))
+        known = await recalled(context, walk.about(facts))
+        return with_more(state, facts=facts, remembered=known.model_dump(mode="json") if known else None)
 
     return gather
 
@@ -170,7 +173,8 @@ def _verify(walk: Walk) -> Node:
         decisions = await decisions_on(context, plan)
         # What may run alone goes first: nobody waits for an answer about somebody else's step.
         plan.steps = in_order(plan, decisions)
-        await show_plan(context, plan, decisions, state["case"]["facts"].get("reasoned_by", ""))
+        reasoned_by = state["case"]["facts"].get("reasoned_by", "")
+        await show_plan(context, plan, decisions, reasoned_by, _remembered(state))
         denied = [each for each in decisions.values() if each is not None and each.verdict is Verdict.DENY]
         if denied:
             decision = denied[0]
@@ -357,5 +361,13 @@ def _end_state(results: Sequence[tuple[Step, Ended]]) -> RunState:
 async def learn(state: Walked, runtime: Runtime[RunContext]) -> Walked:
     """What a run cost and how often it asked is kept with it, and how it came out in memory."""
     await keep_what_it_took(runtime.context, len(state["case"].get("plan", {}).get("steps", ())))
-    await leave(runtime.context, state["case"].get("ended", {}).get("text", ""))
+    how = state["case"].get("ended", {})
+    if how.get("state") == RunState.DONE:
+        await cite(runtime.context, _remembered(state))
+    await leave(runtime.context, how.get("text", ""))
     return state
+
+
+def _remembered(state: Walked) -> Remembered | None:
+    known = state["case"].get("remembered")
+    return Remembered.model_validate(known) if known else None

@@ -10,7 +10,7 @@ from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import CardId, RunId
 from core.outbox import Conversation, owe_words, refresh_cards, show_card
-from graphs.run import FOLLOWS, Request, Run, RunState, RunStopped, StepState, StepView, Waiting
+from graphs.run import FOLLOWS, Remembered, Request, Run, RunState, RunStopped, StepState, StepView, Waiting
 
 
 @dataclass(frozen=True)
@@ -265,6 +265,14 @@ class RunStore:
         )
         await _changed(conn, run_id, epoch, cursor.rowcount)
 
+    async def set_remembered(self, conn: Connection, run_id: RunId, epoch: int, remembered: Remembered) -> None:
+        """Show this of memory on the run's card; raises the fenced error for an older owner."""
+        cursor = await conn.execute(
+            "update graphs.run set remembered = %s where run_id = %s and epoch = %s",
+            (jsonb(remembered.model_dump(mode="json")), run_id, epoch),
+        )
+        await _changed(conn, run_id, epoch, cursor.rowcount)
+
     async def park(self, run: Run, waiting: Sequence[Waiting]) -> bool:
         """Leave the run waiting; False, and still ready, when it was woken or asked to stop since it was begun."""
         async with self._database.transaction() as conn:
@@ -394,4 +402,5 @@ def _run(row: Row | Mapping[str, Any]) -> Run:
         predicted=row["predicted"],
         figures=row["figures"],
         promoted_to=row["promoted_to"],
+        remembered=Remembered.model_validate(row["remembered"]) if row["remembered"] else None,
     )

@@ -11,7 +11,7 @@ from graphs.plan import Plan, Step
 from graphs.prediction import keep_actual, pasts_of, predict
 from graphs.proposal import tell_dropped
 from graphs.references import is_resolved
-from graphs.run import StepView
+from graphs.run import Remembered, StepView
 from graphs.verify import Around, Fault, comes_too_soon, faults_around, faults_of, view_of
 
 #: What policy says of each step, by its key; None of a step that is not resolved yet.
@@ -71,11 +71,13 @@ def _group_waits(plan: Plan, decisions: Decisions, step: Step) -> bool:
     return any(each is None or each.verdict is not Verdict.ALLOW for each in members)
 
 
-async def show_plan(context: RunContext, plan: Plan, decisions: Decisions, reasoned_by: str) -> None:
+async def show_plan(
+    context: RunContext, plan: Plan, decisions: Decisions, reasoned_by: str, remembered: Remembered | None
+) -> None:
     """Write the plan with its prediction to the run, so that its card shows both and later both can be compared."""
     prediction = predict(await pasts_of(context.database, context.run.workflow), len(plan.steps))
     views = [_view(context, plan, step, decisions[step.key]) for step in plan.steps]
-    await context.propose(views, plan, predicted=prediction.in_words(), reasoned_by=reasoned_by)
+    await context.propose(views, plan, predicted=prediction.in_words(), reasoned_by=reasoned_by, remembered=remembered)
     run = context.run
     async with context.database.transaction() as conn:
         await context.store.set_figures(conn, run.run_id, run.epoch, {"predicted": prediction.to_json()})

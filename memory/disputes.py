@@ -1,6 +1,6 @@
 """Disputes as stored: a claim that would end what somebody more trusted said waits for a person's word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,15 +87,17 @@ class Disputes:
         )
         return [row["claim_id"] for row in await cursor.fetchall()]
 
-    async def settle(self, conn: Connection, claim_id: str, *, accept: bool, by: str) -> bool:
-        """Let the claim take its place, or refuse it; False when somebody was faster."""
+    async def settle(
+        self, conn: Connection, claim_id: str, *, accept: bool, by: str, scopes: Collection[ScopeId]
+    ) -> bool:
+        """Let it take its place, or refuse it; False when somebody was faster, or it is of none of these scopes."""
         await fence(conn, EVERYWHERE)
         cursor = await conn.execute(
             """
             update memory.claim set state = %s, settled_by = %s, settled_at = core.now()
-            where claim_id = %s and state = 'open' returning claim_id
+            where claim_id = %s and state = 'open' and scope_id = any(%s) returning claim_id
             """,
-            ("accepted" if accept else "refused", by, claim_id),
+            ("accepted" if accept else "refused", by, claim_id, list(scopes)),
         )
         row = await _row(conn, claim_id) if await cursor.fetchone() else None
         if row is None:

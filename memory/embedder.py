@@ -44,6 +44,11 @@ class Embedder(Protocol):
     model: str
     dimension: int
 
+    @property
+    def is_ready(self) -> bool:
+        """False while it has yet to be started: who asks a question does not wait for that."""
+        ...
+
     async def query(self, text: str) -> Vector:
         """The vector of what is looked for; raises EmbedderAway."""
         ...
@@ -77,6 +82,7 @@ class ProcessEmbedder:
     def __init__(self, *, nice: int = 0, threads: int = 2) -> None:
         self._arguments = (str(nice), str(threads))
         self._process: asyncio.subprocess.Process | None = None
+        self.is_ready = False
         self._turn = asyncio.Lock()
         self._number = 0
 
@@ -140,10 +146,11 @@ class ProcessEmbedder:
             limit=_LONGEST_LINE,
         )
         await _line(self._process, within=_START_WITHIN)
+        self.is_ready = True
         return self._process
 
     async def _end(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self.is_ready = self._process, None, False
         if process is None:
             return
         if process.returncode is None:
@@ -181,6 +188,7 @@ class HashedNgrams:
 
     model = "hashed-ngrams-1"
     dimension = 384
+    is_ready = True
 
     async def query(self, text: str) -> Vector:
         """The vector of what is looked for."""

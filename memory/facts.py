@@ -79,7 +79,7 @@ class Facts:
         return Key(claim.scope_id, subject, claim.relation) if cursor.rowcount else None
 
     async def _keys(self, conn: Connection, workspace: str, subject: str, object_: str) -> tuple[int, int]:
-        words = [f"subject {plain(subject)}", f"object {' '.join(content_words(object_))}"]
+        words = [f"subject {plain(subject)}", _object_word(object_)]
         marks = await self._vault.marks(conn, workspace, INDEX, words)
         return marks[words[0]], marks[words[1]]
 
@@ -102,8 +102,9 @@ class Facts:
         # The scope first, as whoever remembers does, so that neither waits for the other in turn.
         await conn.execute("update memory.scope set version = version + 1 where scope_id = %s", (key.scope_id,))
         found = timeline(await self.claims_of(conn, workspace, key))
-        marks = [(await self._keys(conn, workspace, "", each.object))[1] for each in found.intervals]
-        wanted = {(mark, each.valid_from): each for mark, each in zip(marks, found.intervals, strict=True)}
+        words = [_object_word(each.object) for each in found.intervals]
+        marks = await self._vault.marks(conn, workspace, INDEX, words)
+        wanted = {(marks[word], each.valid_from): each for word, each in zip(words, found.intervals, strict=True)}
         live = {(row["object_key"], row["valid_from"]): row for row in await _live(conn, key)}
         ids = {place: live[place]["fact_id"] if place in live else new_id(_WORDS_OF, 16) for place in wanted}
         begins: dict[datetime | None, str] = {place[1]: ids[place] for place in wanted}
@@ -171,8 +172,9 @@ class Facts:
             """,
             (key.scope_id, key.subject, key.relation),
         )
-        found = [await self.claim_of(conn, workspace, row) for row in await cursor.fetchall()]
-        return [claim for claim in found if claim is not None]
+        rows = await cursor.fetchall()
+        found = zip(rows, await self._opened_all(conn, workspace, rows), strict=True)
+        return [_claim(row, said) for row, said in found if said is not None]
 
     async def current(
         self,
@@ -226,30 +228,13 @@ class Facts:
         return await self._facts(conn, workspace, await cursor.fetchall())
 
     async def _facts(self, conn: Connection, workspace: str, rows: Sequence[Row]) -> list[Fact]:
-        found = [(row, await self.opened(conn, workspace, row)) for row in rows]
+        found = zip(rows, await self._opened_all(conn, workspace, rows), strict=True)
         return [_fact(row, said) for row, said in found if said is not None]
 
     async def claim_of(self, conn: Connection, workspace: str, row: Row) -> Claim | None:
         """The stored claim as a value; None once a key of it is destroyed."""
         said = await self.opened(conn, workspace, row)
-        if said is None:
-            return None
-        return Claim(
-            claim_id=row["claim_id"],
-            scope_id=row["scope_id"],
-            subject=said["subject"],
-            relation=row["relation"],
-            object=said["object"],
-            valid_from=row["valid_from"],
-            said_at=row["said_at"],
-            trust=TrustLabel(row["trust"]),
-            span=Span(row["item_id"], row["span_start"], row["span_end"], said["span"]),
-            said_by=row["said_by"],
-            subjects=tuple(row["subjects"]),
-            confidence=row["confidence"],
-            ends=row["ends"],
-            accepted=row["state"] == "accepted",
-        )
+        return None if said is None else _claim(row, said)
 
     async def _seal(self, conn: Connection, workspace: str, subjects: Sequence[str], said: Any) -> dict[str, Any]:
         text = json.dumps(said, ensure_ascii=False)
@@ -257,8 +242,15 @@ class Facts:
 
     async def opened(self, conn: Connection, workspace: str, row: Row) -> dict[str, str] | None:
         """What a stored claim or fact says; None once a key of it is destroyed."""
-        text = await self._store.text_of(conn, workspace, row["sealed"])
-        return None if text is None else json.loads(text)
+        return (await self._opened_all(conn, workspace, [row]))[0]
+
+    async def _opened_all(self, conn: Connection, workspace: str, rows: Sequence[Row]) -> list[dict[str, str] | None]:
+        texts = await self._vault.open_all(conn, workspace, [row["sealed"] for row in rows], about=ABOUT)
+        return [None if text is None else json.loads(text) for text in texts]
+
+
+def _object_word(object_: str) -> str:
+    return f"object {' '.join(content_words(object_))}"
 
 
 def _differs(row: Row, each: Interval) -> bool:
@@ -285,6 +277,25 @@ async def _open(conn: Connection, disputes: Sequence[Dispute]) -> list[Dispute]:
         if cursor.rowcount:
             new.append(dispute)
     return new
+
+
+def _claim(row: Row, said: dict[str, str]) -> Claim:
+    return Claim(
+        claim_id=row["claim_id"],
+        scope_id=row["scope_id"],
+        subject=said["subject"],
+        relation=row["relation"],
+        object=said["object"],
+        valid_from=row["valid_from"],
+        said_at=row["said_at"],
+        trust=TrustLabel(row["trust"]),
+        span=Span(row["item_id"], row["span_start"], row["span_end"], said["span"]),
+        said_by=row["said_by"],
+        subjects=tuple(row["subjects"]),
+        confidence=row["confidence"],
+        ends=row["ends"],
+        accepted=row["state"] == "accepted",
+    )
 
 
 def _fact(row: Row, said: dict[str, str]) -> Fact:

@@ -1,6 +1,6 @@
 """Quarantine as stored: what reads like an order to a machine is remembered but not found until a person lets it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from core import audit
 from core.db import Connection, Database, Row
 from core.outbox import Conversation, refresh_cards, show_card
 from core.trust import TrustLabel
-from memory.item import ItemId
+from memory.item import ItemId, ScopeId
 from memory.store import EVERYWHERE, Store, fence
 from memory.suspicion import suspicion
 
@@ -73,15 +73,17 @@ class Quarantine:
         """As the function `hold`."""
         return await hold(conn, self._store, item, text, trust, at=at)
 
-    async def settle(self, conn: Connection, item: ItemId, *, release: bool, by: str) -> bool:
-        """Let it be found, or keep it out for good; False when somebody was faster."""
+    async def settle(
+        self, conn: Connection, item: ItemId, *, release: bool, by: str, scopes: Collection[ScopeId]
+    ) -> bool:
+        """Let it be found, or keep it out for good; False when somebody was faster, or it is of no such scope."""
         await fence(conn, EVERYWHERE)
         cursor = await conn.execute(
             """
             update memory.quarantine set state = %s, settled_by = %s, settled_at = core.now()
-            where item_id = %s and state = 'waiting' returning scope_id
+            where item_id = %s and state = 'waiting' and scope_id = any(%s) returning scope_id
             """,
-            ("released" if release else "kept_out", by, item),
+            ("released" if release else "kept_out", by, item, list(scopes)),
         )
         row = await cursor.fetchone()
         if row is None:

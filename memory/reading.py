@@ -33,8 +33,11 @@ class Reading:
             """,
             (list(items),),
         )
-        opened = [await self._opened(conn, workspace, row) for row in await cursor.fetchall()]
-        return {item.item_id: item for item in opened if item is not None}
+        rows = await cursor.fetchall()
+        texts = await self._vault.open_all(conn, workspace, [row["kept"] for row in rows], about=ABOUT)
+        return {
+            ItemId(row["item_id"]): _item(row, text) for row, text in zip(rows, texts, strict=True) if text is not None
+        }
 
     async def turns(self, conn: Connection, scope: Scope, conversation: str, *, most: int = 20) -> list[MemoryItem]:
         """The last turns of a conversation, oldest first; the transaction's fence must stand around its scope."""
@@ -53,28 +56,26 @@ class Reading:
         found = await self.items(conn, scope.workspace, known)
         return [found[item] for item in known if item in found]
 
-    async def _opened(self, conn: Connection, workspace: str, row: dict[str, Any]) -> MemoryItem | None:
-        text = await self._vault.open(conn, workspace, row["kept"], about=ABOUT)
-        if text is None:
-            return None
-        return MemoryItem(
-            item_id=ItemId(row["item_id"]),
-            tier=Tier(row["tier"]),
-            scope_id=ScopeId(row["scope_id"]),
-            text=text,
-            provenance=Provenance(
-                source=row["source"],
-                author=row["author"],
-                channel=row["channel"],
-                conversation=row["talk"],
-                said_at=row["said_at"],
-                recorded_at=row["recorded_at"],
-                trust=TrustLabel(row["trust"]),
-                derived_from=tuple(ItemId(each) for each in row["derived_from"]),
-            ),
-            valid_from=row["valid_from"],
-            valid_to=row["valid_to"],
-        )
+
+def _item(row: dict[str, Any], text: str) -> MemoryItem:
+    return MemoryItem(
+        item_id=ItemId(row["item_id"]),
+        tier=Tier(row["tier"]),
+        scope_id=ScopeId(row["scope_id"]),
+        text=text,
+        provenance=Provenance(
+            source=row["source"],
+            author=row["author"],
+            channel=row["channel"],
+            conversation=row["talk"],
+            said_at=row["said_at"],
+            recorded_at=row["recorded_at"],
+            trust=TrustLabel(row["trust"]),
+            derived_from=tuple(ItemId(each) for each in row["derived_from"]),
+        ),
+        valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+    )
 
 
 async def _turns(conn: Connection, scope: int, conversation: str, most: int) -> list[Any]:

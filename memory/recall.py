@@ -11,6 +11,7 @@ from core.clock import Clock
 from core.db import Connection, Database, jsonb
 from core.ids import new_id
 from core.metrics import Metrics
+from core.secrets import KeyUnavailable
 from core.subjects import Vault
 from memory.embedder import Embedder, EmbedderAway, Vector
 from memory.hot import Hot
@@ -143,7 +144,7 @@ class Recall:
         asking = asyncio.create_task(self._embedder.query(text), name="memory.embed")
         # Past that it goes on by itself, so that a process that is just starting is there for the next question.
         asking.add_done_callback(_tell)
-        await asyncio.wait({asking}, timeout=EMBED_WITHIN)
+        await asyncio.wait({asking}, timeout=EMBED_WITHIN if self._embedder.is_ready else 0)
         if not asking.done() or asking.cancelled() or asking.exception() is not None:
             return None
         await self._hot.keep_question(self._embedder.model, text, asking.result())
@@ -165,7 +166,7 @@ class Recall:
             scopes=visible.scopes,
             items=visible.items,
             terms=[mark for word, mark in marks.items() if word not in people],
-            people=[marks[word] for word in people],
+            people=[marks[word] for word in people if word in marks],
             vector=None if model_id is None else vector,
             model_id=model_id,
             at=asked.at,
@@ -177,10 +178,13 @@ class Recall:
         return hits
 
     async def _marks(self, conn: Connection, asked: Asked, people: Sequence[str]) -> dict[str, int]:
-        """The words that are looked for, with their marks."""
+        """The words that are looked for, with their marks; none while their key is away."""
         text = readable(asked.text)[:MOST_CHARACTERS]
         words = [*people, *await lexemes(conn, languages_for([text]), text), *whole_words(asked.text)]
-        return await self._vault.marks(conn, asked.workspace, INDEX, words)
+        try:
+            return await self._vault.marks(conn, asked.workspace, INDEX, words)
+        except KeyUnavailable:
+            return {}
 
     async def _read(self, conn: Connection, asked: Asked, hits: Sequence[Hit]) -> list[Recalled]:
         """The items themselves; what only repeats a better one comes where nothing else fills the answer."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-from core.db import Connection, sql
+from core.db import Connection, Row, sql
 from core.trust import TrustLabel
 from memory.embedder import Vector, width_of
 from memory.item import ItemId, ScopeId, Tier
@@ -39,12 +39,14 @@ class Looked:
 
 #: How well each item, and each conversation as a whole, fits the words: BM25 with k1 = 1.2, b = 0.75 for items and 0.25
 #: for conversations, whose lengths differ by far more. Who said it finds candidates only; a clue of its own counts it.
+#: All of it in floats: the logarithm of a numeric takes ten times as long.
 _HITS: LiteralString = """
 hits as materialized (
-  select posting.scope_id, term, item_id, conversation_id, tf, posting.length, items, conversations,
+  select posting.scope_id, term, item_id, conversation_id, tf::float8 as tf, posting.length::float8 as length,
+         items::float8 as items, conversations::float8 as conversations,
          scope.length::float8 / greatest(items, 1) as usual,
          scope.length::float8 / greatest(conversations, 1) as usual_talk,
-         count(*) over (partition by posting.scope_id, term) as df, term = any(%(people)s) as is_person
+         (count(*) over (partition by posting.scope_id, term))::float8 as df, term = any(%(people)s) as is_person
   from memory.posting posting join memory.scope scope using (scope_id)
   where posting.scope_id = any(%(scopes)s) and term = any(%(terms)s || %(people)s)
 ), words as materialized (
@@ -54,11 +56,11 @@ hits as materialized (
   group by scope_id, item_id
 ), talk_terms as (
   select conversation_id, term, max(conversations) as conversations, max(usual_talk) as usual,
-         sum(tf)::float8 as tf, count(*) over (partition by scope_id, term) as df
+         sum(tf) as tf, (count(*) over (partition by scope_id, term))::float8 as df
   from hits where conversation_id is not null and not is_person group by scope_id, conversation_id, term
 ), talks as materialized (
   select conversation_id, sum(ln(1 + (conversations - df + 0.5) / (df + 0.5))
-           * tf * 2.2 / (tf + 1.2 * (0.75 + 0.25 * talk.length / greatest(usual, 1)))) as words
+           * tf * 2.2 / (tf + 1.2 * (0.75 + 0.25 * (talk.length / greatest(usual, 1))))) as words
   from talk_terms join memory.conversation talk using (conversation_id)
   where talk.items > 1 group by conversation_id
 )
@@ -97,7 +99,8 @@ _FOUND: LiteralString = """
 select placed.found_id as item_id, placed.scope_id, placed.tier, placed.author, placed.trust,
        placed.found_at as said_at, placed.conversation_id, placed.subjects, coalesce(own.words, 0) as words,
        coalesce(talk.words, 0) as conversation, {meaning} as meaning,
-       (coalesce(before.words, 0) + coalesce(after.words, 0)) / 2 as neighbours
+       (coalesce(before.words, 0) + coalesce(after.words, 0)) / 2 as neighbours,
+       (select count(*) from nearest) as near
 from placed
 left join words own on own.item_id = placed.found_id
 left join words before on before.item_id = placed.before_id
@@ -155,9 +158,10 @@ def _statement(looked: Looked, *, exactly: bool) -> sql.Composed:
         nearest = sql.SQL(_NEAREST).format(table=table, far=far)
         parts |= {
             "meaning": sql.SQL("1 - (vector.embedding <=> %(vector)s::halfvec)"),
+            # One by one: a join of the whole is planned by sorting every vector there is.
             "vectors": sql.SQL(
-                "left join {table} vector on vector.scope_id = placed.scope_id and vector.model_id = %(model)s"
-                " and vector.item_id = placed.found_id"
+                "left join lateral (select embedding from {table} where scope_id = placed.scope_id"
+                " and model_id = %(model)s and item_id = placed.found_id limit 1) as vector on true"
             ).format(table=table),
         }
     return sql.SQL("with {hits}, {nearest} {found}").format(
@@ -173,14 +177,14 @@ def written(vector: Vector, width: int) -> str:
 async def candidates(conn: Connection, looked: Looked) -> list[Candidate]:
     """What may be meant, unordered; the transaction's fence must already stand around the same scopes."""
     exactly = looked.items <= EXACTLY_UP_TO
-    found = await _found(conn, looked, exactly=exactly)
-    if not exactly and len(found) < min(CANDIDATES, looked.items):
+    rows = await _rows(conn, looked, exactly=exactly)
+    if not exactly and looked.vector is not None and (not rows or rows[0]["near"] < CANDIDATES):
         # The graph gave up before it had enough, as it may where a small scope lies in a large part.
-        found = await _found(conn, looked, exactly=True)
-    return found
+        rows = await _rows(conn, looked, exactly=True)
+    return [_candidate(row) for row in rows]
 
 
-async def _found(conn: Connection, looked: Looked, *, exactly: bool) -> list[Candidate]:
+async def _rows(conn: Connection, looked: Looked, *, exactly: bool) -> list[Row]:
     vector = looked.vector
     cursor = await conn.execute(
         _statement(looked, exactly=exactly),
@@ -196,7 +200,7 @@ async def _found(conn: Connection, looked: Looked, *, exactly: bool) -> list[Can
             "at": looked.at,
         },
     )
-    return [_candidate(row) for row in await cursor.fetchall()]
+    return await cursor.fetchall()
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:

@@ -7,11 +7,13 @@ from typing import Any, Final, Protocol
 
 from core.db import Connection, jsonb
 from core.errors import CountersignError
+from core.secrets import KeyUnavailable
 from core.subjects import LEFT_OUT, Vault
 from memory.conversation import conversation_of
 from memory.episode import Episode, EpisodeKind, outweighs
 from memory.item import ItemId, Scope, ScopeId, ScopeKind, Tier
 from memory.language import language_of
+from memory.shown import redraw_runs
 from memory.terms import MOST_CHARACTERS, mark_of, readable, spoken_day, whole_words
 
 #: Whose key makes the marks of words: nobody's, the index as a whole.
@@ -27,6 +29,12 @@ _MOST_TF = 32_767
 
 class EpisodeUnkept(CountersignError):
     """What was said could not be sealed, so it was not remembered."""
+
+
+_UNKEPT = (
+    "What is said at present is not remembered, because it cannot be sealed: no key can be had. Restore the wrapping"
+    " key."
+)
 
 
 async def fence(conn: Connection, scopes: Iterable[ScopeId] | str) -> None:
@@ -219,6 +227,7 @@ class Store:
         # The rows first: whoever is just making a vector of one holds it, and is waited for.
         await conn.execute("select 1 from memory.item where item_id = any(%s) for update", (list(items),))
         await self.unindex(conn, items)
+        await redraw_runs(conn, items)
         await conn.execute("delete from memory.item where item_id = any(%s)", (list(items),))
 
     async def unindex(self, conn: Connection, items: Sequence[ItemId]) -> None:
@@ -321,9 +330,7 @@ class Store:
     async def _sealed(self, conn: Connection, workspace: str, subjects: Sequence[str], text: str) -> dict[str, Any]:
         sealed = await self._vault.seal(conn, workspace, subjects, about=ABOUT, text=text)
         if sealed == LEFT_OUT:
-            raise EpisodeUnkept(
-                "A message was not remembered: no key of its author could be had. Restore the wrapping key's file."
-            )
+            raise EpisodeUnkept(_UNKEPT)
         return sealed
 
     async def _words(
@@ -333,7 +340,10 @@ class Store:
         counts = await lexemes(conn, [language_of(text)], f"{readable(text)[:MOST_CHARACTERS]} {spoken_day(said_at)}")
         for word in [*whole_words(text), mark_of(author)]:
             counts.setdefault(word, 1)
-        marks = await self._vault.marks(conn, workspace, INDEX, counts)
+        try:
+            marks = await self._vault.marks(conn, workspace, INDEX, counts)
+        except KeyUnavailable as error:
+            raise EpisodeUnkept(_UNKEPT) from error
         return {marks[word]: min(count, _MOST_TF) for word, count in counts.items()}
 
     async def _changes(self, conn: Connection, scope: ScopeId) -> None:

@@ -99,7 +99,7 @@ async def _due(conn: Connection, most: int) -> list[Row]:
         """
         select item.item_id, item.scope_id, item.source, item.episode_id, item.kind, item.stage, scope.workspace,
                core.now() - item.said_at as age,
-               (select count(*) from memory.recall_item used join memory.recall_log log using (recall_id)
+               item.uses + (select count(*) from memory.recall_item used join memory.recall_log log using (recall_id)
                 left join memory.feedback said on said.recall_id = log.recall_id
                 where used.item_id = item.item_id and (used.cited_at is not null or said.useful)) as uses,
                exists (select 1 from memory.item_source link join memory.item told on told.item_id = link.item_id

@@ -14,7 +14,7 @@ from core.text import counted
 from graphs import case_store
 from graphs.alert import Alert, Unreadable, read_alerts
 from graphs.campaign import By, correlate, occurrences_of
-from graphs.case import SILENCE, Case, CaseData, Known, Severity, begun, headline, judged, may_be_isolated
+from graphs.case import SILENCE, Case, CaseData, Known, Severity, begun, headline, judged, may_be_isolated, names_of
 from graphs.case_store import Batch
 from graphs.context import RunContext
 from graphs.handover import Handover, hand_over
@@ -88,6 +88,12 @@ async def _known(context: RunContext, found: Sequence[CaseData]) -> dict[str, Kn
         host = await context.sources.get(ASSETS).host(data.subject) if is_ours else None
         known[data.key] = await asking.about(whole, host)
     return known
+
+
+def about(facts: Facts) -> list[str]:
+    """What the cases are about, the worst first."""
+    cases = sorted(map(CaseData.model_validate, facts["cases"]), key=lambda case: case.sensor_severity)
+    return [name for case in cases for name in names_of(case)]
 
 
 @dataclass
@@ -210,5 +216,7 @@ ALERTS = Workflow(
         "go through what the sensor found",
     ),
     needs=frozenset({"hosts"}),
-    build=lambda: spine(Walk(gather=gather, plan=plan, report=report, actions=("message.post",), may_be_empty=True)),
+    build=lambda: spine(
+        Walk(gather=gather, plan=plan, about=about, report=report, actions=("message.post",), may_be_empty=True)
+    ),
 )

@@ -10,7 +10,7 @@ from actions.intelligence import INTELLIGENCE, Indicator, IntelligenceUnavailabl
 from actions.intent import TrustLabel
 from actions.records import RecordsUnavailable
 from graphs import case_store
-from graphs.case import Case, CaseData, Known, evidence_of, headline, may_be_isolated
+from graphs.case import Case, CaseData, Known, evidence_of, headline, may_be_isolated, names_of
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
 from graphs.run import StepState
@@ -86,6 +86,11 @@ async def plan(facts: Facts, context: RunContext) -> Plan:
     return Plan(summary=f"Isolate {host.host_id} for {facts['minutes']} minutes", steps=[step])
 
 
+def about(facts: Facts) -> list[str]:
+    """The host, and whom the case says it talks to."""
+    return [facts["host"]["host_id"], *names_of(CaseData.model_validate(facts["data"]))]
+
+
 def _criticality(host: Host) -> list[str]:
     return [f"{host.host_id} is of {host.criticality} criticality, owned by {host.owner}."]
 
@@ -111,5 +116,7 @@ CONTAIN = Workflow(
     usage="case_…",
     examples=("isolate the host of case_0abc1234", "cut the host of that case off the network"),
     needs=frozenset({"hosts"}),
-    build=lambda: spine(Walk(gather=gather, plan=plan, report=report, actions=("host.isolate", "message.post"))),
+    build=lambda: spine(
+        Walk(gather=gather, plan=plan, about=about, report=report, actions=("host.isolate", "message.post"))
+    ),
 )

@@ -209,6 +209,12 @@ def _agreed(facts: Facts, person: str, *, anyway: bool) -> Facts:
     return {**facts, "agreed": True, "agreed_by": person}
 
 
+def about(facts: Facts) -> list[str]:
+    """What the post is to be about, as the brief says it."""
+    brief = Brief.model_validate(facts["brief"])
+    return [brief.title, *brief.tags, *brief.points] if brief.title or brief.tags or brief.points else [brief.text]
+
+
 async def plan(facts: Facts, context: RunContext) -> Plan:
     """The one post, exactly as it was agreed to."""
     brief = Brief.model_validate(facts["brief"])
@@ -265,6 +271,7 @@ CONTENT = Workflow(
         Walk(
             gather=gather,
             plan=plan,
+            about=about,
             report=report,
             actions=("post.publish", "message.post"),
             hand_over=note,

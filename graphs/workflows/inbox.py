@@ -167,6 +167,13 @@ def kind_of(facts: Facts) -> Kind:
     return UNKNOWN if is_a_guess or (facts["mail"]["problems"] and kind.does == "act") else kind
 
 
+def about(facts: Facts) -> list[str]:
+    """The sender, and the order and customer where the mail names one."""
+    order, customer = facts["order"], facts["customer"]
+    named = [*([order["order_id"]] if order else []), *([customer["name"]] if customer else [])]
+    return [facts["mail"]["from_address"], *named]
+
+
 async def plan(facts: Facts, context: RunContext) -> Plan:
     """An answer where one can be drafted, then the filing; each waits or runs as policy says."""
     mail, kind = Mail.model_validate(facts["mail"]), kind_of(facts)
@@ -290,6 +297,7 @@ INBOX = Workflow(
         Walk(
             gather=gather,
             plan=plan,
+            about=about,
             report=report,
             actions=("mail.send", "mailbox.file", "message.post"),
             hand_over=hand_over,

@@ -95,6 +95,12 @@ async def _read(context: RunContext, watched: Watched, currency: str) -> Seen:
     return Seen(competitor=watched.competitor, price=price, url=watched.url, read_at=page.fetched_at)
 
 
+def about(facts: Facts) -> list[str]:
+    """The items, and the competitors whose prices were read."""
+    competitors = dict.fromkeys(each["competitor"] for found in facts["seen"].values() for each in found)
+    return [*facts["seen"], *competitors]
+
+
 async def plan(facts: Facts, context: RunContext) -> Plan:
     """One step for each price that the rulebook changes; the others are named with the reason."""
     rules, steps, notes = _rules(context), list[Step](), list(facts["notes"])
@@ -180,6 +186,13 @@ PRICEWATCH = Workflow(
     ),
     needs=frozenset({"shop"}),
     build=lambda: spine(
-        Walk(gather=gather, plan=plan, report=report, actions=("price.update", "message.post"), may_be_empty=True)
+        Walk(
+            gather=gather,
+            plan=plan,
+            about=about,
+            report=report,
+            actions=("price.update", "message.post"),
+            may_be_empty=True,
+        )
     ),
 )

@@ -42,6 +42,8 @@ class OneReturn(BaseModel):
     label: TrustLabel
     endorsed_by: str | None
     said_by: str
+    customer: list[str] = []
+    """The order's own customer, by name and address."""
 
     @property
     def reason(self) -> str:
@@ -95,6 +97,7 @@ async def _one(context: RunContext, order: Order, customer: Customer, ask: Retur
         label=TrustLabel.MEMBER,
         endorsed_by=None,
         said_by="a member of the team",
+        customer=[customer.name, customer.email],
     )
 
 
@@ -197,6 +200,11 @@ def _requested(request: ReturnRequest) -> OneReturn:
         endorsed_by=f"return request {request.request_id}, filed in the shop for this order",
         said_by=f"request {request.request_id}",
     )
+
+
+def about(facts: Facts) -> list[str]:
+    """The orders and their customers."""
+    return [name for each in facts["returns"] for name in (each["order_id"], *each["customer"])]
 
 
 async def plan(facts: Facts, context: RunContext) -> Plan:
@@ -369,6 +377,7 @@ RETURNS = Workflow(
         Walk(
             gather=gather,
             plan=plan,
+            about=about,
             report=report,
             actions=("order.update", "order.exchange", "payment.refund", "message.post"),
             undo_on_failure=True,

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.asking import Orders, told, told_at_click
-from tests.support.company import ADA, GENERAL, RITA, Company, open_company
+from tests.support.company import ADA, GENERAL, RETURNS, RITA, Company, open_company
 from tests.support.nursery import Nursery
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,9 +53,14 @@ async def test_from_said_to_found_to_edited_to_judged(company: Company) -> None:
     assert "100 % useful" in stats
 
 
-async def test_how_a_run_came_out_is_remembered_where_the_team_may_listen(company: Company) -> None:
+async def test_a_run_shows_what_is_remembered_of_its_order_and_how_it_came_out_is_remembered(company: Company) -> None:
     await told(company, ADA, "memory on", says="I remember")
     order = Orders().take(at_most=5_000)
+    await company.say(RITA, f"The lid of {order} was cracked when it came", channel=RETURNS)
+    await found_once_heard(company, f"lid of {order}", says="cracked")
     await company.command(RITA, f"run returns {order} everything because it broke")
-    await company.run_card(containing=order, state="done")
+    card = await company.run_card(containing=order, state="done")
+    assert "Remembered: “The lid of" in card["text"]
+    assert f"(of {order})" in card["text"]
+    assert ", 0 % were used" not in await told(company, ADA, "memory stats", says="were used in what was done")
     await told(company, ADA, f"memory search what became of {order}", says="refund")

@@ -11,10 +11,12 @@ import pytest
 
 from bot.erasing import DeliveryTraces
 from bot.local.cluster import known_folder
+from bot.slack.blocks.case_card import case_card
 from core.audit_check import verify
 from core.cache import open_cache
 from core.outbox import Conversation, owe_ephemeral
-from graphs.erasing import RunTraces
+from graphs import case_store
+from graphs.erasing import CaseTraces, RunTraces
 from memory.distil import Distiller
 from memory.forget import Forgetting, Forgotten, NotForgotten
 from memory.item import Scope, ScopeKind
@@ -49,7 +51,7 @@ async def forgetting(memory, redis_url) -> AsyncGenerator[Forgetting]:
             memory.facts,
             memory.vault,
             clear_caches=lambda: cache.clear("memory."),
-            elsewhere=[RunTraces(), DeliveryTraces()],
+            elsewhere=[RunTraces(), CaseTraces(), DeliveryTraces()],
         )
 
 
@@ -173,6 +175,41 @@ async def test_what_a_run_that_goes_on_keeps_is_left_and_erased_when_it_has_ende
     [receipt] = await forgetting.work()
     assert receipt.is_clean
     assert CANARY not in str(await memory.rows("select * from graphs.run"))
+
+
+async def test_what_an_ended_run_planned_and_came_to_is_forgotten_with_its_words(memory, forgetting):
+    await run_in(memory, "run_ended", ended=True, text="a mail")
+    step = {"key": "answer", "action": "mail.send", "summary": f"Answer {CANARY}", "effect": "irreversible",
+            "verdict": "allow", "state": "done", "note": CANARY, "payload": None}  # fmt: skip
+    await memory.rows(
+        "update graphs.run set steps = %s, outcome = %s, remembered = %s returning run_id",
+        *(json.dumps([step]), CANARY, json.dumps({"recall_id": "rec_1", "names": {"1": CANARY}})),
+    )
+    assert (await forget(memory, forgetting, person(BEN))).is_clean
+    [run] = await memory.rows("select * from graphs.run")
+    assert CANARY not in str(run)
+    assert [(each["summary"], each["state"]) for each in run["steps"]] == [("mail.send", "done")]
+
+
+async def test_closed_cases_go_with_the_channel_their_cards_stand_in_and_open_ones_later(memory, forgetting):
+    data = {"by": "host", "subject": CANARY, "first_at": NOON.isoformat(), "last_at": NOON.isoformat()}
+    for number, (channel, is_open) in enumerate([(SHOP.name, False), (SHOP.name, True), ("C0ELSE", False)]):
+        await memory.rows(
+            "insert into graphs.alert_case (case_id, workspace, case_key, is_open, channel, card_id, severity, data,"
+            " last_at, read_by) values (%s, %s, %s, %s, %s, %s, 'high', %s, %s, 'run_1') returning case_id",
+            *(f"case_{number}", TEAM, f"host:{CANARY}{number}", is_open, channel, f"card_{number}"),
+            *(json.dumps({**data, "severity": "high"}), NOON),
+        )
+    receipt = await forget(memory, forgetting, Forgotten(TEAM, "scope", scope=SHOP))
+    assert receipt.left_over["alert cases"] == 1
+    said = {row["case_id"]: str(row) for row in await memory.rows("select * from graphs.alert_case")}
+    assert [name for name, row in sorted(said.items()) if CANARY in row] == ["case_1", "case_2"]
+    async with memory.database.connection() as conn:
+        case = await case_store.get(conn, "case_0")
+    assert case_card(case).text.startswith("🟠 High case · over")
+    await memory.rows("update graphs.alert_case set is_open = false returning case_id")
+    [receipt] = await forgetting.work()
+    assert receipt.is_clean
 
 
 async def test_what_cannot_be_forgotten_yet_is_not_looked_for_at_every_turn(memory, forgetting):

@@ -172,11 +172,13 @@ async def test_what_reads_like_an_order_to_a_machine_waits_for_a_person(memory, 
     assert await hold(memory, quarantine, item, text)
     assert await indexed(memory) == [False]
     assert (await distiller.distil()).looked == 0
-    [held] = await quarantine.waiting([await memory.scope_id()])
+    here = [await memory.scope_id()]
+    [held] = await quarantine.waiting(here)
     assert held.text == text
     async with memory.database.transaction() as conn:
-        assert await quarantine.settle(conn, item, release=True, by="U0ADA")
-        assert not await quarantine.settle(conn, item, release=False, by="U0BEN")
+        assert not await quarantine.settle(conn, item, release=True, by="U0EVE", scopes=[]), "not where Eve is"
+        assert await quarantine.settle(conn, item, release=True, by="U0ADA", scopes=here)
+        assert not await quarantine.settle(conn, item, release=False, by="U0BEN", scopes=here)
     assert await indexed(memory) == [True]
     assert (await distiller.distil()).claims == 1
 
@@ -203,10 +205,12 @@ async def test_a_dispute_ends_by_a_person_s_word_once(memory, distiller, accept,
     disputes = Disputes(memory.database, memory.facts)
     view = await disputes.view(claim)
     assert (view.known, view.claimed, view.channel) == ("30 days", "365 days", SHOP.name)
+    here = [await memory.scope_id()]
     async with memory.database.transaction() as conn:
-        assert await disputes.waiting(conn, [await memory.scope_id()]) == [claim]
-        assert await disputes.settle(conn, claim, accept=accept, by="U0ADA")
-        assert not await disputes.settle(conn, claim, accept=not accept, by="U0BEN")
+        assert await disputes.waiting(conn, here) == [claim]
+        assert not await disputes.settle(conn, claim, accept=accept, by="U0EVE", scopes=[]), "not where Eve is"
+        assert await disputes.settle(conn, claim, accept=accept, by="U0ADA", scopes=here)
+        assert not await disputes.settle(conn, claim, accept=not accept, by="U0BEN", scopes=here)
     assert await memory.told("return window") == holds
     await distiller.distil()
     assert await memory.told("return window") == holds

@@ -1,5 +1,6 @@
 """Whatever people write and however clocks go, it is kept, found, and harms nobody else's recall."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -109,6 +110,30 @@ async def test_while_the_embedder_is_down_recall_goes_by_words_and_nothing_owed_
     assert await memory.rows("select 1 from memory.unembedded") == []
     [best, *_] = await memory.ask("lost parcels")
     assert best.why["meaning"] > 0
+
+
+class Starting(HashedNgrams):
+    """A model that is only being started."""
+
+    is_ready = False
+
+    def __init__(self):
+        self.is_there = asyncio.Event()
+
+    async def query(self, text):
+        await self.is_there.wait()
+        return await super().query(text)
+
+
+async def test_a_question_is_answered_by_words_at_once_while_the_embedder_is_being_started(
+    installation_database, vault, monkeypatch
+):
+    monkeypatch.setattr("memory.recall.EMBED_WITHIN", 60.0)
+    memory = Remembering(installation_database, vault, embedder=Starting())
+    await memory.remember(said("The courier lost two parcels"), said("Lunch is at one", ts="2"))
+    async with asyncio.timeout(10):
+        assert (await memory.texts("lost parcels"))[0] == "The courier lost two parcels"
+    memory.embedder.is_there.set()
 
 
 class Other(HashedNgrams):

@@ -18,7 +18,7 @@ from tests.support.remembering import ANN, BACK_OFFICE, BOB, GUEST, NOON, SHOP, 
 pytest_plugins = ["tests.support.migrated"]
 
 FULL = os.environ.get("COUNTERSIGN_CAMPAIGN") == "full"
-EXAMPLES, STEPS = (3_000, 25) if FULL else (20, 18)
+EXAMPLES, STEPS = (3_000, 25) if FULL else (16, 18)
 
 FENCED = ("item", "posting", "episode", "conversation", "vector_384")
 SECRET = "The margin is 40 percent"

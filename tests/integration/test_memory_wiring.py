@@ -1,21 +1,29 @@
 """What people say where the team may listen is remembered; they search it, ask why, and say whether it helped."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from bot.delivery import Delivery, Sender
+from bot.key_watch import KeyWatch
 from bot.recalling import RecallDesk, recall_verbs
 from bot.remembering import Memory, Upkeep
-from bot.slack.blocks.recall_answers import USEFUL
+from bot.slack.blocks.recall_answers import USEFUL, remembered_line
 from bot.slack.listeners import talk
 from bot.slack.rooms import Room
+from core.outbox import Conversation, show_card
+from core.secrets import FileWrappingKey, KeyUnavailable, seal, unseal
+from core.subjects import Vault
 from core.trust import TrustLabel
+from graphs.remembering import cite, recalled
+from graphs.run import Remembered, Request, Run
 from memory.episode import Episode
 from memory.item import Scope, ScopeKind
 from memory.recalls import Recalls
 from memory.rooms_store import RoomStore
-from tests.support.ledger import TEAM, a_team, member
+from tests.support.cards import run_with
+from tests.support.ledger import TEAM, a_team, member, rules_of
 from tests.support.remembering import NOON, Remembering
 
 pytest_plugins = ["tests.support.migrated"]
@@ -47,6 +55,7 @@ class World:
         self.parts = Remembering(database, vault)
         people = {ADA: member("Ada", "admin"), RITA: member("Rita", "requester"), GUS: member("Gus", "guest")}
         self.team = a_team(people=people)
+        self.rules = lambda: rules_of(team=self.team)
         self.slack = Slack()
         self.memory = Memory(
             database=database,
@@ -58,6 +67,7 @@ class World:
             rooms=RoomStore(),
             clock=None,
             team=lambda: self.team,
+            keys=KeyWatch(database, vault, self.rules),
         )
         self.upkeep = Upkeep(self.memory, self.slack, self.slack)
         self.verbs = recall_verbs(self.memory, self.upkeep)
@@ -212,3 +222,110 @@ async def test_a_day_that_does_not_exist_and_no_words_are_said_back(world):
 
 def test_an_instant_of_slack_is_in_utc():
     assert talk._instant("1764000000.000100") == datetime(2025, 11, 24, 16, 0, 0, 100, tzinfo=UTC)
+
+
+class AwayKey:
+    """A wrapping key that is kept elsewhere, and can be out of reach."""
+
+    key_id = "elsewhere"
+
+    def __init__(self):
+        self.away = False
+        self._key = bytes(32)
+
+    async def wrap(self, key, about):
+        return seal(self._key, key, about)
+
+    async def unwrap(self, wrapped, about):
+        if self.away:
+            raise KeyUnavailable("The key store does not answer.")
+        return unseal(self._key, wrapped, about)
+
+
+async def test_without_the_wrapping_key_the_team_listens_on_keeps_nothing_in_plain_and_says_so_once(
+    installation_database,
+):
+    wrapping = AwayKey()
+    world = World(installation_database, Vault(wrapping))
+    await world.say(ADA, "on")
+    await world.hear("Two parcels")
+    wrapping.away = True
+    for number in range(3):
+        await world.hear("My door code is 4711", ts=f"176400000{number + 1}.000100")
+    assert len(await world.parts.rows("select 1 from memory.episode")) == 1
+    assert len([text for text in await world.told() if "cannot be sealed" in text]) == 1
+    assert len(world.memory.keys.warnings()) == 1
+    assert await world.parts.texts("parcels", workspace=TEAM, by=RITA) == []
+    wrapping.away = False
+    await world.hear("Ten letters", ts="1764000009.000100")
+    assert world.memory.keys.warnings() == []
+    assert await world.parts.texts("parcels", workspace=TEAM, by=RITA) == ["Two parcels", "Ten letters"]
+
+
+async def test_keys_that_another_wrapping_key_wrapped_are_told_of(world, vault, tmp_path):
+    await world.say(ADA, "on")
+    await world.hear("Two parcels")
+    await world.memory.keys.look()
+    assert world.memory.keys.warnings() == []
+    lost = KeyWatch(world.memory.database, Vault(FileWrappingKey(tmp_path / "new.key")), world.rules)
+    for _ in range(2):
+        await lost.look()
+    [warning] = lost.warnings()
+    assert "Restore the wrapping key's file" in warning
+    assert len([text for text in await world.told() if "Restore the wrapping key's file" in text]) == 1
+
+
+@dataclass
+class Gathering:
+    """A run that has gathered."""
+
+    run: Run
+    memory: Memory
+
+
+def a_run(by=RITA, **changes):
+    return run_with(
+        request=Request(workspace=TEAM, requester=by, origin="command", workflow="returns", delivery_id="d9"),
+        conversation=Conversation(TEAM, SHOP, "9"),
+        **changes,
+    )
+
+
+async def test_a_run_shows_what_names_its_subject_counts_it_once_done_and_shows_it_no_longer_when_it_is_gone(world):
+    for channel in (SHOP, BACK):
+        await world.say(ADA, "on", channel=channel)
+    await world.hear("The lid of W1001 was cracked", ts="1764000001.000100")
+    await world.hear("W1001 is one of Eve's again", ts="1764000002.000100", by=ADA, channel=BACK)
+    await world.hear("Ben has agreed to every refund of W1001", ts="1764000003.000100", by="U0EVE", user_team="T9")
+    gathering = Gathering(a_run(), world.memory)
+    known = await recalled(gathering, ["W1001"])
+    run = a_run(remembered=known)
+    line = remembered_line(known, await world.memory.shown(run))
+    assert "The lid of W1001 was cracked" in line
+    assert "again" not in line, "what only some may see is not shown where others read along"
+    assert line.index("cracked") < line.index("Ben has agreed"), "what nobody vouches for comes last"
+    assert "from outside, not vouched for" in line
+
+    [secret] = await world.parts.rows("select item_id from memory.item where author = %s", ADA)
+    moved = Remembered(recall_id="rec_1", names={secret["item_id"]: "W1001"})
+    assert await world.memory.shown(a_run(by=ADA, remembered=moved)) == {}, "nor what its asker alone may see"
+
+    await cite(gathering, known)
+    rows = await world.parts.rows("select item_id from memory.recall_item where cited_at is not null")
+    assert [row["item_id"] for row in rows] == known.vouched
+    assert len(known.vouched) == 1
+
+    async with world.memory.database.transaction() as conn:
+        await show_card(conn, "run", run.run_id, run.conversation)
+        await conn.execute("update core.outbox set state = 'sent'")
+    gone = {"user": RITA, "text": "", "ts": "1764000001.000100"}
+    await world.hear("", subtype="message_deleted", previous_message=gone, event_ts="1764000010.000000")
+    assert "cracked" not in remembered_line(known, await world.memory.shown(run))
+    owed = await world.parts.rows("select kind from core.outbox where state = 'owed'")
+    assert [row["kind"] for row in owed] == ["card"]
+
+
+async def test_nothing_is_shown_where_nothing_names_the_subject(world):
+    await world.say(ADA, "on")
+    await world.hear("The courier lost two parcels")
+    assert await recalled(Gathering(a_run(), world.memory), ["W1001"]) is None

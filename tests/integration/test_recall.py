@@ -100,3 +100,14 @@ async def test_an_answer_stays_within_its_allowance(memory):
     await memory.remember(*(said(f"Parcel {n} " + "x" * 400, ts=str(n)) for n in range(10)))
     found = await memory.ask("parcel", tokens=350)
     assert len(found) == 3
+
+
+async def test_every_connection_has_a_graph_walked_on_until_enough_of_the_scopes_are_found(installation_database):
+    async with installation_database.connection() as conn:
+        # Loads the library, which would say what it does not know.
+        await conn.execute("select '[1]'::vector <=> '[1]'::vector")
+        found = [
+            await (await conn.execute(f"show hnsw.{name}".encode())).fetchone()
+            for name in ("iterative_scan", "ef_search")
+        ]
+    assert [list(row.values()) for row in found] == [["relaxed_order"], ["100"]]

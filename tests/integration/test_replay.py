@@ -8,7 +8,7 @@ from benchmarks.replay import Replay
 
 pytest_plugins = ["tests.support.migrated"]
 
-MESSAGES = 10_000 if os.environ.get("COUNTERSIGN_CAMPAIGN") == "full" else 200
+MESSAGES = 10_000 if os.environ.get("COUNTERSIGN_CAMPAIGN") == "full" else 150
 
 
 @pytest.mark.campaign

@@ -7,7 +7,7 @@ import pytest
 from core import audit
 from core.db import Database, open_database
 from core.secrets import FileWrappingKey, KeyUnavailable, SecretUnfit, seal, unseal
-from core.subjects import LEFT_OUT, Vault, keys_elsewhere
+from core.subjects import LEFT_OUT, Vault
 from tests.support.audit_chain import first_fault, links
 from tests.support.company import BEN, CLEO, RITA
 from tests.support.ledger import TEAM, a_house
@@ -97,10 +97,10 @@ async def test_without_a_key_a_text_is_left_out_rather_than_written_in_plain(ins
 
 async def test_another_installation_s_wrapping_key_reads_nothing_and_is_noticed(installation_database, vault, tmp_path):
     seq = await write(installation_database, reason=SECRET)
-    wrapping = FileWrappingKey(tmp_path / "wrapping.key")
-    assert await read(installation_database, Vault(wrapping), seq) is None
+    other = Vault(FileWrappingKey(tmp_path / "wrapping.key"))
+    assert await read(installation_database, other, seq) is None
     async with installation_database.connection() as conn:
-        assert await keys_elsewhere(conn, wrapping) == 1
+        assert (await other.keys_elsewhere(conn), await vault.keys_elsewhere(conn)) == (1, 0)
 
 
 async def test_what_people_wrote_on_the_way_to_a_rejection_is_sealed_in_every_event(installation_database):

@@ -137,7 +137,7 @@ PATHS: dict[str, Row] = {
         _KEPT,
         "nothing",
         *("round approvals.act_due", "round batches.look", "round switch.watch", "round grants.look"),
-        *("round model_calls.give_up_lost", "round memory.embed", "round tidying.look"),
+        *("round model_calls.give_up_lost", "round memory.embed", "round memory.keys.look", "round tidying.look"),
     ),
     **_rows(_LAPSED, "run", "round releasing.look"),
     # The command line lists, explains, checks and pauses; `up` and `serve` begin the roles above.
@@ -163,7 +163,7 @@ PATHS: dict[str, Row] = {
         "nothing",
         *("round keeping.distiller.distil", "round keeping.chronicler.look"),
         *("round keeping.upkeep.look", "round keeping.forget", "round keeping.measure"),
-        "round keeping.forgetting.work",
+        *("round keeping.forgetting.work", "round keeping.prune"),
     ),
     **_rows(_SHOWN_AROUND, "run", "verb demo", "desk demo", "press demo.start"),
     **_rows(_SHOWN_AROUND, "nothing", "press demo.next", "press demo.end"),

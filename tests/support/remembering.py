@@ -88,10 +88,13 @@ class Remembering:
         while await self.backlog.work_once() is not None:
             pass
 
+    def asked(self, text: str, *, by: str = ANN, **more: Any) -> Asked:
+        """The question of a full member who may be given as much as they like."""
+        return replace(Asked(TEAM, by, text, is_guest=False, tokens=1_000_000), **more)
+
     async def ask(self, text: str, *, by: str = ANN, **more: Any) -> Sequence[Recalled]:
-        """What is recalled for a full member, as much as they like."""
-        asked = replace(Asked(TEAM, by, text, is_guest=False, tokens=1_000_000), **more)
-        return (await self.recall.recall(asked)).found
+        """What is recalled for them."""
+        return (await self.recall.recall(self.asked(text, by=by, **more))).found
 
     async def texts(self, text: str, **more: Any) -> list[str]:
         """The same, the texts only."""

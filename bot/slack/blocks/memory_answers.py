@@ -114,8 +114,8 @@ def may_not_settle() -> str:
 
 
 def settled_already() -> str:
-    """Says that somebody was faster."""
-    return "Somebody has settled this already. Nothing was changed."
+    """Says that somebody was faster, or that it is nothing this person may see; not which of the two."""
+    return "Somebody has settled this already, or it was said where you are not. Nothing was changed."
 
 
 def settled(*, yes: bool) -> str:

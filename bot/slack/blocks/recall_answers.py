@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.slack.blocks import limits
 from core.trust import TrustLabel
+from graphs.run import Remembered
 from memory.item import ItemId, MemoryItem, Tier
 from memory.recall import Recalled, Recollection
 
@@ -76,6 +77,13 @@ def _whence(item: MemoryItem) -> str:
     outside = " · from outside, not vouched for" if source.trust is TrustLabel.EXTERNAL else ""
     ended = f" · until {limits.instant(item.valid_to)}" if item.valid_to else ""
     return f"{kind}{said}{where}, {limits.instant(source.said_at)}{ended}{outside}"
+
+
+def remembered_line(known: Remembered, items: Mapping[ItemId, MemoryItem]) -> str:
+    """What a run showed of memory, and which name each is about; empty where nothing of it may be seen any more."""
+    there = [(items[ItemId(item)], name) for item, name in known.names.items() if ItemId(item) in items]
+    told = [f"{_quoted(item)} — {_whence(item)} (of {limits.brief(name, 60)})" for item, name in there]
+    return f"🧠 Remembered: {'; '.join(told)}. `memory why {known.recall_id}` explains." if told else ""
 
 
 def why_text(rows: Sequence[Row], items: Mapping[ItemId, MemoryItem]) -> str:

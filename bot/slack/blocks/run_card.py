@@ -47,15 +47,15 @@ _STEP: Mapping[StepState, str] = {
 }
 
 
-def run_card(run: Run) -> Message:
-    """The run's one card, from its row alone."""
+def run_card(run: Run, remembered: str = "") -> Message:
+    """The run's one card, from its row and from what of memory it shows."""
     blocks = [limits.section(_title(run)), *_asked(run), *_plan(run), *_payloads(run), *_news(run)]
-    blocks.append(limits.context(*_figures(run)))
+    blocks.append(limits.context(remembered, *_figures(run)))
     if is_alive(run) and not run.stop_requested:
         blocks.append(limits.actions(_stop_button(run)))
     if run.request.dry and run.state is RunState.DONE and run.promoted_to is None:
         blocks.append(limits.actions(_for_real_button(run)))
-    return Message(_text(run), blocks)
+    return Message(f"{_text(run)} {remembered}".rstrip(), blocks)
 
 
 def is_alive(run: Run) -> bool:
