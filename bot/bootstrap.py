@@ -58,8 +58,9 @@ from graphs.model_calls import ModelCalls, forget_answers
 from graphs.models import open_reasoner
 from graphs.reasoner import Example, Reasoner
 from graphs.run import Run, Waiting
+from graphs.run_guard import RunGuard
 from graphs.runner import Runner, Surroundings
-from graphs.store import RunGuard, RunStore
+from graphs.store import RunStore
 from graphs.workflow import Workflow, Workflows
 from scheduler.fires import Fires
 from scheduler.store import ScheduleStore

@@ -7,8 +7,8 @@ from typing import Any
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from core.db import Database, connect
+from graphs.run_guard import RunGuard
 from graphs.serializer import JsonSerializer
-from graphs.store import RunGuard
 
 
 class FencedSaver(AsyncPostgresSaver):

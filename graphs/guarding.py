@@ -12,7 +12,7 @@ from core.db import Database
 from graphs.budget import Amounts, BudgetReached, Ceiling, count_once, take
 from graphs.model_calls import Asker, ModelCalls, Question, Recalled, Settled
 from graphs.plan import Step
-from graphs.store import RunGuard
+from graphs.run_guard import RunGuard
 
 Act = Callable[[Step], Awaitable[Done | Declined | Failed | Rehearsed]]
 

@@ -10,7 +10,7 @@ from core.db import Connection, Database, Row, jsonb
 from core.ids import RunId, new_id
 from core.outbox import refresh_cards
 from graphs.budget import Amounts, Ceiling, Draw, dollars, give_back, take, warnings
-from graphs.store import RunGuard
+from graphs.run_guard import RunGuard
 
 #: A call that nobody settled for so long after it should have ended died with its process.
 LOST_AFTER = timedelta(minutes=2)

@@ -9,7 +9,8 @@ from core.ids import RunId, new_run_id
 from core.outbox import refresh_cards, show_card
 from core.text import visible
 from graphs.run import Payload, Request, Run, StepState, StepView
-from graphs.store import RunGuard, RunStore
+from graphs.run_guard import RunGuard
+from graphs.store import RunStore
 
 #: How much of the payloads stands on one card of the thread, before escaping.
 PAGE = 1_400

@@ -18,7 +18,8 @@ from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.models import untraced
 from graphs.rehearsing import said_of
 from graphs.run import ENDED, Run, RunState, RunStopped, Waiting
-from graphs.store import RunGuard, RunStore
+from graphs.run_guard import RunGuard
+from graphs.store import RunStore
 from graphs.workflow import Workflow, Workflows
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]

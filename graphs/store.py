@@ -1,7 +1,6 @@
 """The stored runs: every change of a run is one legal step, made by its newest owner, and shown on its card."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,27 +9,8 @@ from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import CardId, RunId
 from core.outbox import Conversation, owe_words, refresh_cards, show_card
-from graphs.run import FOLLOWS, Remembered, Request, Run, RunState, RunStopped, StepState, StepView, Waiting
-
-
-@dataclass(frozen=True)
-class RunGuard:
-    """What one owner of a run shows before it writes: the epoch it holds."""
-
-    run_id: RunId
-    epoch: int
-
-    async def fence(self, conn: Connection) -> None:
-        """Raise the error `core.db.is_fenced` knows unless this is the run's newest owner until `conn` commits."""
-        await conn.execute("select graphs.fence(%s, %s)", (self.run_id, self.epoch))
-
-    async def may_start(self, conn: Connection) -> None:
-        """As `fence`; also raises RunStopped when the run was asked to stop."""
-        await self.fence(conn)
-        cursor = await conn.execute("select stop_requested from graphs.run where run_id = %s", (self.run_id,))
-        row = await cursor.fetchone()
-        if row is None or row["stop_requested"]:
-            raise RunStopped(f"Run {self.run_id} was stopped. What was in flight is finished; nothing new starts.")
+from graphs.run import FOLLOWS, Remembered, Request, Run, RunState, StepState, StepView, Waiting
+from graphs.run_guard import RunGuard
 
 
 class RunChanged(CountersignError):

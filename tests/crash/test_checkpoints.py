@@ -9,7 +9,7 @@ from core.db import Database, open_database
 from core.ids import RunId
 from graphs.checkpoints import FencedSaver
 from graphs.run import RunState
-from graphs.store import RunGuard
+from graphs.run_guard import RunGuard
 from tests.support.engine import QUICK, Died, Engine, assemble
 
 pytest_plugins = ["tests.support.engine_fixtures"]

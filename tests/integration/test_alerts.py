@@ -13,7 +13,7 @@ from bot.local.sandbox.database import connect, database_path
 from bot.sample.alerts import DECOYS, KNOWN, sample_week
 from graphs.case_store import touched_by
 from graphs.run import RunState
-from graphs.store import RunGuard
+from graphs.run_guard import RunGuard
 from graphs.workflows import alerts
 from tests.support.clicks import campaign
 from tests.support.company import ADA, CLEO

@@ -12,8 +12,9 @@ from core.ids import RunId
 from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.prediction import pasts_of
 from graphs.run import Run, RunState, StepState, StepView, Waiting
+from graphs.run_guard import RunGuard
 from graphs.serializer import SerializerRefused
-from graphs.store import RunChanged, RunGuard, RunStore
+from graphs.store import RunChanged, RunStore
 from tests.support.controls import UnfencedSaver
 from tests.support.engine import QUICK, Engine, assemble
 

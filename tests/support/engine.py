@@ -23,8 +23,9 @@ from core.outbox import Conversation
 from graphs.checkpoints import FencedSaver, OpenSaver, set_up_checkpoints
 from graphs.dispatch import Dispatcher, EngineOptions, set_up_engine
 from graphs.run import Request, Run, RunState, Waiting
+from graphs.run_guard import RunGuard
 from graphs.runner import Runner, Surroundings
-from graphs.store import RunGuard, RunStore
+from graphs.store import RunStore
 from graphs.workflow import Workflow, Workflows
 
 ENGINE = (

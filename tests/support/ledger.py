@@ -47,7 +47,8 @@ from core.metrics import Metrics
 from core.money import Money
 from core.outbox import Conversation
 from graphs.run import Request
-from graphs.store import RunGuard, RunStore
+from graphs.run_guard import RunGuard
+from graphs.store import RunStore
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RITA
 
 TEAM = "T0LOCAL"

@@ -24,8 +24,9 @@ from core.outbox import Conversation
 from graphs.context import RunContext
 from graphs.rules_reasoner import RulesReasoner
 from graphs.run import Request, Run, RunState, Waiting
+from graphs.run_guard import RunGuard
 from graphs.runner import Runner, Surroundings
-from graphs.store import RunGuard, RunStore
+from graphs.store import RunStore
 from graphs.undoing import Asked, start
 from graphs.workflow import Workflows
 from graphs.workflows.undo import UNDOING
