@@ -57,7 +57,8 @@ async def test_kills_lose_double_and_block_nothing_whether_keys_are_honoured_or_
         campaign(tmp_path / contract.settles, url, contract, plan, nursery)
         for contract, url in zip(BOTH, urls, strict=True)
     )
-    verdicts = await asyncio.gather(*storms)
+    # At full size one after the other: two at once are more than a small machine can carry on.
+    verdicts = [await storm for storm in storms] if FULL else await asyncio.gather(*storms)
     assert all(verdict.is_clean for verdict in verdicts), "\n".join(map(str, verdicts))
 
 
