@@ -15,7 +15,7 @@ from actions.rulebook import RefundOrder, Refusal, ReturnWish, WishedItem
 from actions.swaps import ExchangeOrder, ExchangeWish, NewItem
 from graphs.context import RunContext
 from graphs.plan import NoPlan, Plan, Step
-from graphs.reading import as_said
+from graphs.reading import as_said, is_said
 from graphs.reasoner import Thought, Wanted
 from graphs.return_words import ReturnAsk, Said, evidence_in, read_ask, wished_exchange, wished_items, wished_return
 from graphs.run import StepState
@@ -84,7 +84,12 @@ async def what_is_asked(text: str, context: RunContext) -> Thought[ReturnAsk | N
     """What these words ask to have taken back."""
     about = "Which order, which items, what is wanted for them in an exchange, where the money goes, and why."
     wanted = Wanted(ReturnAsk, about, read_ask)
-    return await as_said(context.reasoner, text, wanted, names=lambda ask: [ask.order_id or ""])
+    return await as_said(context.reasoner, text, wanted, names=lambda ask: [_as_said(ask.order_id or "", text)])
+
+
+def _as_said(order_id: str, text: str) -> str:
+    """The order as the words may name it: whole, or by its number alone."""
+    return order_id if is_said(order_id, text) else order_id.lstrip("#W")
 
 
 async def _one(context: RunContext, order: Order, customer: Customer, ask: ReturnAsk, said: Said) -> OneReturn:

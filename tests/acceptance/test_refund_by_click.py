@@ -38,5 +38,9 @@ async def test_a_refund_happens_once_after_somebody_entitled_approves(company: C
     await company.approval_card(run, state="Approved")
     (refund,) = await company.refunds()
     assert (refund["amount_minor"], refund["payment_method_id"]) == (38900, "paypal_1002")
-    thread = await company.messages(thread=run["ts"])
-    assert sum("refunded 389.00 USD" in message["text"] for message in thread[1:]) == 1
+
+    async def reported() -> int:
+        thread = await company.messages(thread=run["ts"])
+        return sum("refunded 389.00 USD" in message["text"] for message in thread[1:])
+
+    assert await company.until(reported, "the thread tells of the refund") == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bot.key_watch import KeyWatch
 from bot.recalling import recall_verbs
 from bot.remembering import Memory, Upkeep
 from bot.slack.app import open_slack
@@ -56,6 +57,7 @@ async def office(installation_database, vault, tmp_path):
         rooms=RoomStore(),
         clock=None,
         team=lambda: team,
+        keys=KeyWatch(installation_database, vault, None),
     )
     async with (
         company(tmp_path, retry_seconds=(0.2, 0.2)) as (workspace, people),
