@@ -185,11 +185,12 @@ class Kinds:
         return [self._kinds[name] for name in self.names()]
 
 
-def read_connections(path: Path, kinds: Kinds) -> list[Configured]:
+def read_connections(path: Path, scan: Callable[[], Kinds]) -> list[Configured]:
     """What connectors.yml connects, none where there is no such file; raises PolicyInvalid naming the line."""
     if not path.exists():
+        # The code of all kinds takes long to read, and most starts need none of it.
         return []
-    file = read(path, Connections)
+    file, kinds = read(path, Connections), scan()
     found: dict[str, Configured] = {}
     for position, connection in enumerate(file.content.connectors):
         configured = _configured(file, position, connection, kinds)

@@ -73,7 +73,7 @@ def _sandbox_records(settings: Settings, session: ClientSession) -> Records:
 
 def connections_of(settings: Settings) -> list[Configured]:
     """What connectors.yml connects; raises PolicyInvalid, or LiveConnectorRefused beside the local workspace."""
-    configured = read_connections(settings.connections, Kinds.scan())
+    configured = read_connections(settings.connections, Kinds.scan)
     if settings.is_local and configured:
         _refuse([each.name for each in configured])
     return configured

@@ -49,11 +49,11 @@ def test_every_module_with_a_kind_is_found_by_its_folder():
 
 
 def test_no_file_connects_nothing(tmp_path):
-    assert read_connections(tmp_path / "connectors.yml", KINDS) == []
+    assert read_connections(tmp_path / "connectors.yml", lambda: KINDS) == []
 
 
 def test_what_is_configured_is_checked_against_its_kind(tmp_path):
-    payments, pages = read_connections(written(tmp_path, STRIPE), KINDS)
+    payments, pages = read_connections(written(tmp_path, STRIPE), lambda: KINDS)
     assert (payments.name, payments.kind.name, payments.connection.account) == ("payments", "stripe", "acct_main")
     assert (pages.name, pages.rate) == ("pages", None)
 
@@ -87,13 +87,13 @@ def test_what_is_configured_is_checked_against_its_kind(tmp_path):
 )
 def test_a_mistake_is_told_with_its_line_and_without_a_secret(tmp_path, before, after, told):
     with pytest.raises(PolicyInvalid) as caught:
-        read_connections(written(tmp_path, STRIPE.replace(before, after)), KINDS)
+        read_connections(written(tmp_path, STRIPE.replace(before, after)), lambda: KINDS)
     assert told in str(caught.value)
     assert CANARY not in f"{caught.value}{caught.value.__cause__}"
 
 
 async def test_a_connector_without_its_secret_is_left_out_with_a_clear_line(tmp_path, caplog):
-    configured = read_connections(written(tmp_path, STRIPE), KINDS)
+    configured = read_connections(written(tmp_path, STRIPE), lambda: KINDS)
     with caplog.at_level(logging.WARNING):
         reached = await opened(configured, secrets_in(tmp_path))
     assert [each.name for each in reached.connectors] == []
@@ -102,7 +102,7 @@ async def test_a_connector_without_its_secret_is_left_out_with_a_clear_line(tmp_
 
 
 async def test_a_secret_stands_in_no_text_that_anybody_can_print(tmp_path, caplog):
-    configured = read_connections(written(tmp_path, STRIPE), KINDS)
+    configured = read_connections(written(tmp_path, STRIPE), lambda: KINDS)
     with caplog.at_level(logging.DEBUG):
         reached = await opened(configured, secrets_in(tmp_path, STRIPE_API_KEY=CANARY))
     [payments] = reached.connectors
