@@ -177,11 +177,14 @@ class Found:
         def at(values: Sequence[float], share: float) -> float:
             return sorted(values)[min(len(values) - 1, int(share * len(values)))] * 1000
 
-        ratio = at(self.whole, 0.5) / max(at(self.bare, 0.5), 0.001)
+        rows = f"rows {self.rows} of {self.wanted}"
+        whole = f"whole recall p50 {at(self.whole, 0.5):.1f} p95 {at(self.whole, 0.95):.1f} ms"
+        if not any(self.bare):
+            return f"{rows}, {whole}"
         return (
-            f"rows {self.rows} of {self.wanted}, vector recall {sum(self.near) / len(self.near):.3f},"
-            f" whole recall p50 {at(self.whole, 0.5):.1f} p95 {at(self.whole, 0.95):.1f} ms,"
-            f" bare pgvector p50 {at(self.bare, 0.5):.1f} p95 {at(self.bare, 0.95):.1f} ms, ratio {ratio:.1f}"
+            f"{rows}, vector recall {sum(self.near) / len(self.near):.3f}, {whole},"
+            f" bare pgvector p50 {at(self.bare, 0.5):.1f} p95 {at(self.bare, 0.95):.1f} ms,"
+            f" ratio {at(self.whole, 0.5) / at(self.bare, 0.5):.1f}"
         )
 
 
