@@ -181,9 +181,10 @@ class Admission:
         asks = judged.decision.verdict is Verdict.REQUIRE_APPROVAL
         if asks and asked.stale:
             return await self._ask_lapsed(conn, judged, intent, asked)
-        now = as_asked(judged.decision, asked.decision, self._rules().policy)
+        rules = self._rules()
+        now = as_asked(judged.decision, asked.decision, rules.policy, rules.team)
         stricter = is_stricter(now, asked.decision) or permitted_by(now) - permitted_by(asked.decision)
-        if stricter or (asks and not asked.is_carried(self._rules().team)):
+        if stricter or (asks and not asked.is_carried(rules.team)):
             return await self._ask_anew(conn, judged, intent, asked)
         return await self._begin(conn, judged, intent, asked) if begin else Agreed()
 
@@ -196,7 +197,8 @@ class Admission:
         self, conn: Connection, wish: Judged, intent: Intent, asked: Asked | None, stands: Standing
     ) -> Outcome:
         """A limit has no room: never automatic, and never by an approval that did not know of it."""
-        wish = replace(wish, decision=with_caps(wish.decision, stands.reached, self._rules().policy))
+        rules = self._rules()
+        wish = replace(wish, decision=with_caps(wish.decision, stands.reached, rules.policy, rules.team))
         if wish.decision.verdict is Verdict.DENY:
             return await self._deny(conn, wish, intent)
         if asked is not None:

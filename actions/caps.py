@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from actions.limits import Charge, Draw, Limit, Reached, draws_of, exceeded, is_near, reason_of
 from actions.policy import Decision, Policy, Verdict
 from actions.reservations import CapReached, Held, reserve, used
-from actions.team import Approvers
+from actions.team import Approvers, Team
 from core.db import Connection
 
 
@@ -16,7 +16,8 @@ class Standing:
 
     draws: Sequence[Draw] = ()
     reached: Sequence[Reached] = ()
-    near: bool = False
+    near: bool | None = None
+    """Whether one of them is nearly used up; None where none covers the effect, or that cannot be told."""
 
 
 async def standing(conn: Connection, policy: Policy | None, charge: Charge) -> Standing:
@@ -26,7 +27,9 @@ async def standing(conn: Connection, policy: Policy | None, charge: Charge) -> S
     draws, untold = draws_of(policy.limits, charge)
     found = [(draw, await used(conn, charge.workspace, draw)) for draw in draws]
     reached = [over for draw, so_far in found if (over := exceeded(draw, so_far)) is not None]
-    return Standing(draws, [*untold, *reached], any(is_near(draw, so_far) for draw, so_far in found))
+    is_told = bool(draws) and not untold
+    near = True if any(is_near(draw, so_far) for draw, so_far in found) else False if is_told else None
+    return Standing(draws, [*untold, *reached], near)
 
 
 async def reserve_for(
@@ -46,12 +49,13 @@ async def reserve_for(
         return replace(stands, reached=[over])
 
 
-def with_caps(decision: Decision, reached: Sequence[Reached], policy: Policy) -> Decision:
+def with_caps(decision: Decision, reached: Sequence[Reached], policy: Policy, team: Team) -> Decision:
     """The decision once limits have spoken: a reached cap asks or denies, and never lets anything run alone."""
+    reached = [each for each in reached if each.limit.rule not in decision.rules]
     if not reached or decision.verdict is Verdict.DENY:
         return decision
     denying = [each for each in reached if each.limit.at_cap == "deny"]
-    winners = denying or list(reached)
+    winners = denying or reached
     asking = decision.verdict is Verdict.REQUIRE_APPROVAL and not denying
     reasons = tuple(reason_of(each) for each in winners)
     return replace(
@@ -59,29 +63,29 @@ def with_caps(decision: Decision, reached: Sequence[Reached], policy: Policy) ->
         verdict=Verdict.DENY if denying else Verdict.REQUIRE_APPROVAL,
         rules=(*(each.limit.rule for each in winners), *(decision.rules if asking else ())),
         reasons=(*reasons, *decision.reasons),
-        approvers=None if denying else _joined(winners, decision.approvers),
+        approvers=None if denying else _joined(winners, decision.approvers, team),
         approvals_channel=None if denying else policy.approvals.channel,
     )
 
 
-def _joined(winners: Sequence[Reached], asked: Approvers | None) -> Approvers:
-    """Who may permit all of this: whoever every one of the limits, and the rules, would have asked."""
-    found = winners[0].limit.asks
-    for other in [*(each.limit.asks for each in winners[1:]), *([asked] if asked else [])]:
-        found = _both(found, other)
-    return found
-
-
-def _both(one: Approvers, other: Approvers) -> Approvers:
-    """Those whom both would ask; an admin where they would ask nobody in common."""
-    common = [person for person in one.people if person in other.people]
-    apart = [one.people and other.people and not common, one.group and other.group and one.group != other.group]
+def _joined(winners: Sequence[Reached], asked: Approvers | None, team: Team) -> Approvers:
+    """Whom every one of these limits, and the rules, would ask; an admin where that is nobody."""
+    asking = [*(each.limit.asks for each in winners), *([asked] if asked else [])]
+    roles, groups = {each.role for each in asking}, {each.group for each in asking if each.group}
+    tier, quorum = max(each.tier for each in asking), max(each.quorum for each in asking)
+    # Who is in a group only Slack knows.
+    circles = [set(team.eligible(each.model_copy(update={"group": None}))) for each in asking]
+    common = [person for person in team.people if all(person in circle for circle in circles)]
+    if not common or len(groups) > 1:
+        return Approvers(role="admin", tier=tier, quorum=quorum)
+    # An admin is asked for no tier, and an approver need not be an admin: those who are both are asked by name.
+    is_by_name = len(roles) > 1 or any(each.people for each in asking)
     return Approvers(
-        role="admin" if any(apart) or "admin" in (one.role, other.role) else "approver",
-        tier=max(one.tier, other.tier),
-        people=[] if any(apart) else common or one.people or other.people,
-        group=None if any(apart) else one.group or other.group,
-        quorum=max(one.quorum, other.quorum),
+        role="admin" if "admin" in roles else "approver",
+        tier=tier,
+        people=common if is_by_name else [],
+        group=min(groups, default=None),
+        quorum=quorum,
     )
 
 
@@ -96,9 +100,9 @@ def known_limits(policy: Policy | None, decision: Decision) -> list[Limit]:
     return [] if policy is None else [each for each in policy.limits if each.id in permitted_by(decision)]
 
 
-def as_asked(decision: Decision, asked: Decision, policy: Policy | None) -> Decision:
+def as_asked(decision: Decision, asked: Decision, policy: Policy | None, team: Team) -> Decision:
     """Today's decision with the limits that the approval knew of, so that both speak of the same."""
     if policy is None:
         return decision
     known = [Reached(limit, "known when this was asked") for limit in known_limits(policy, asked)]
-    return with_caps(decision, [each for each in known if each.limit.at_cap == "ask"], policy)
+    return with_caps(decision, [each for each in known if each.limit.at_cap == "ask"], policy, team)

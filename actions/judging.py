@@ -57,7 +57,7 @@ class Judge:
             granted = await grants.in_force(conn, wish.caller.workspace, wish.action.name, considered.at)
             decision = loosened(decision, considered, granted, rules.policy)
         # Last, so that nothing that loosens can let a breach run alone.
-        decision = with_caps(decision, limits.reached, rules.policy)
+        decision = with_caps(decision, limits.reached, rules.policy, rules.team)
         decision = _as_planned(decision, rules.policy, wish.caller.plan_rule)
         self._metrics.decisions.labels(wish.action.name, decision.verdict).inc()
         return Judged(

@@ -53,7 +53,7 @@ def check_rules(texts: Texts, *, actions: Collection[str] | None = None) -> Rule
         raise policy.invalid(("rules", found.position, *found.place), found.reason)
     _check_chain(policy, ("approvals",), policy.content.approvals, team.content)
     for position, test in enumerate(policy.content.tests):
-        _check_test(policy, position, test, version)
+        _check_test(policy, position, test, team.content, version)
     return Rules(policy.content, team.content, rulebook.content, version)
 
 
@@ -127,11 +127,11 @@ def _check_limit(
         raise policy.invalid(("limits", position, "approvers"), reason)
 
 
-def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, version: str) -> None:
+def _check_test(policy: RuleFile[Policy], position: int, test: InFileTest, team: Team, version: str) -> None:
     decision = decide(
         policy.content, test.given.considered(needs_of(policy.content, test.given.action).windows), version
     )
-    decision = with_caps(decision, _reached(policy, position, test.given), policy.content)
+    decision = with_caps(decision, _reached(policy, position, test.given), policy.content, team)
     if decision.verdict is test.expect and (test.by is None or test.by in decision.rules):
         return
     wanted = test.expect if test.by is None else f"{test.expect} by {test.by}"

@@ -63,6 +63,14 @@ async def test_a_count_is_capped_as_money_is(house):
     assert [type(await spend(house, "1 USD")) for _ in range(3)] == [Done, Done, Parked]
 
 
+async def test_how_near_a_limit_is_holds_from_four_fifths_on_and_is_not_known_where_no_limit_covers_it(house):
+    near = {**allow(), "id": "near", "when": {"near_limit": True}, "verdict": "require_approval"}
+    house.rules = rules_of(allow(), near, limits=[a_limit(amount="100 USD")])
+    assert [type(await spend(house, "20 USD")) for _ in range(5)] == [Done, Done, Done, Done, Parked]
+    house.rules = rules_of(allow(), near)
+    assert isinstance(await spend(house, "20 USD", payment_method_id="card_2"), Parked)
+
+
 async def test_an_approval_that_did_not_know_of_the_cap_does_not_exceed_it(house):
     limited(house)
     caller = await house.caller()

@@ -1,36 +1,33 @@
-"""What policy must say, written from docs/how-to/write-a-policy.md alone, by somebody who had not seen the code."""
+"""What policy must say of one effect, by docs/how-to/write-a-policy.md alone over the files as they are written."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-ALLOW = "allow"
-ASK = "require_approval"
-DENY = "deny"
+ALLOW, ASK, DENY = STRICTER = ("allow", "require_approval", "deny")
 UNNAMED = "built-in:unnamed"
 UNTRUSTED = "built-in:untrusted"
 
+Doc = Mapping[str, Any]
+#: Whether something holds; None where that cannot be told.
+Truth = bool | None
+#: How many earlier effects there were, and what they come to in each currency.
+Tally = tuple[int, Mapping[str, str]]
+
+_ADMIN: Doc = {"role": "admin"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_PERS = frozenset({"recipient", "requester", "customer", "workflow", "workspace"})
-_NO_DECIMALS = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_MONEY = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s+([A-Z]{3})\s*")
-_BETWEEN = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\s*")
-_SPAN = re.compile(r"\s*([0-9]+)\s*([smhdw])\s*")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PLACES = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "VND": 0, "KWD": 3, "BHD": 3, "TND": 3, "OMR": 3, "JOD": 3}
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect that somebody wants."""
+    """One effect that somebody wants; an empty text, an empty set and None are what is not known."""
 
     action: str
     registered: bool
@@ -46,7 +43,12 @@ class Effect:
     at: datetime | None
     first_time_recipient: bool | None
     near_limit: bool | None
-    before: Mapping[tuple[str, str], tuple[int, Mapping[str, str]]]
+    before: Mapping[tuple[str, str], Tally]
+    moves_money: bool = True
+    nameless: frozenset[str] = frozenset()
+    """The kinds of subject that a limit may be kept by and that are not known of this effect."""
+    used: Mapping[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    """How often and how much of each limit is used up; one that is not named has room."""
 
 
 @dataclass(frozen=True)
@@ -59,76 +61,94 @@ class Expected:
     quorum: int
 
 
-def expect(policy: Mapping[str, Any] | None, team: Mapping[str, Any], effect: Effect) -> Expected:
-    """Return the verdict, its rules and who may answer, as the page predicts them."""
+@dataclass(frozen=True)
+class _Voice:
+    """One rule, limit or built-in rule that speaks about the effect."""
+
+    name: str
+    verdict: str
+    asks: Doc
+
+
+def expect(policy: Doc | None, team: Doc, effect: Effect) -> Expected:
+    """The verdict, the rules that gave it and who may answer, as the page predicts them."""
     nothing = Expected(DENY, (), (), 0)
     if policy is None or not effect.registered:
         return nothing
     try:
-        return _judge(policy, team, effect)
+        rules, limits = _rules(policy, effect), _limits(policy, effect)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return nothing  # a policy that cannot be evaluated
+    return _strictest(rules, limits, team, effect.requester)
 
 
-def _judge(policy: Mapping[str, Any], team: Mapping[str, Any], effect: Effect) -> Expected:
-    rules = policy["rules"]
-    if not isinstance(rules, list):
-        raise ValueError("rules is not a list")
-    typed = [_checked(rule) for rule in cast("list[Mapping[str, Any]]", rules)]
-    matching = [rule for rule in typed if _matches(policy, rule, effect)]
-
-    denying = [str(rule["id"]) for rule in matching if rule["verdict"] == DENY]
-    if denying:
-        return Expected(DENY, tuple(denying), (), 0)
-
-    asking = [rule for rule in matching if rule["verdict"] == ASK]
-    ids = [str(rule["id"]) for rule in asking]
-    if not matching:
-        ids.append(UNNAMED)
+def _rules(policy: Doc, effect: Effect) -> list[_Voice]:
+    matching = [rule for rule in cast("list[Doc]", policy["rules"]) if _matches(policy, rule, effect)]
+    found = [_Voice(rule["id"], rule["verdict"], rule.get("approvers") or {}) for rule in matching]
+    if not found:
+        found.append(_Voice(UNNAMED, ASK, _ADMIN))
     if effect.unendorsed:
-        ids.append(UNTRUSTED)
-    if ids:
-        approvers: Mapping[str, Any] = (asking[0].get("approvers") or {}) if asking else {"role": "admin"}
-        who = _who(team, approvers, effect.requester)
-        return Expected(ASK, tuple(ids), who, int(approvers.get("quorum", 1)))
-    return Expected(ALLOW, tuple(str(rule["id"]) for rule in matching), (), 0)
+        found.append(_Voice(UNTRUSTED, ASK, _ADMIN))
+    return found
 
 
-def _checked(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    if rule["verdict"] not in (ALLOW, ASK, DENY):
-        raise ValueError("not a verdict")
-    when: Mapping[str, Any] = rule.get("when") or {}
-    for name in when:
-        if name not in _CONDITIONS:
-            raise ValueError("not a condition")
-    return rule
+def _limits(policy: Doc, effect: Effect) -> list[_Voice]:
+    limits = cast("list[Doc]", policy.get("limits") or [])
+    reached = [each for each in limits if _covers(each["action"], effect.action) and _is_reached(policy, each, effect)]
+    return [
+        _Voice(f"limit:{each['id']}", DENY if each.get("at_cap") == "deny" else ASK, each.get("approvers", _ADMIN))
+        for each in reached
+    ]
 
 
-# Coverage and matching. A condition is True, False, or None where it cannot be told.
+def _strictest(rules: Sequence[_Voice], limits: Sequence[_Voice], team: Doc, requester: str) -> Expected:
+    verdict = max((each.verdict for each in (*rules, *limits)), key=STRICTER.index)
+    speaking, capping = ([each for each in some if each.verdict == verdict] for some in (rules, limits))
+    if verdict == DENY and speaking:
+        capping = []  # what no rule lets happen does not reach a limit
+    names = tuple(each.name for each in (*capping, *speaking))
+    if verdict != ASK:
+        return Expected(verdict, names, (), 0)
+    # The first in the file names who may answer; a limit narrows that.
+    asking = [each.asks for each in (*speaking[:1], *capping)]
+    quorum = max(int(each.get("quorum", 1)) for each in asking)
+    people: Mapping[str, Doc] = team["people"]
+    able = [one for one in people if all(_admits(asks, one, people[one]) for asks in asking)]
+    if not able and capping:
+        able = [one for one in people if _admits(_ADMIN, one, people[one])]
+    who = tuple(one for one in able if one != requester or team.get("solo") is True)
+    return Expected(ASK, names, who, quorum)
 
 
-def _matches(policy: Mapping[str, Any], rule: Mapping[str, Any], effect: Effect) -> bool:
-    if not _names(str(rule["action"]), effect.action):
+def _admits(asks: Doc, member: str, person: Doc) -> bool:
+    """Whether somebody is among those whom a rule or a limit asks."""
+    role = asks.get("role", "approver")
+    if asks.get("people") and member not in asks["people"]:
         return False
-    when: Mapping[str, Any] = rule.get("when") or {}
+    if role not in person["roles"]:
+        return False
+    return role != "approver" or person["tier"] >= asks.get("tier", 1)
+
+
+# Coverage and matching.
+
+
+def _covers(pattern: str, action: str) -> bool:
+    return pattern in ("*", action) or (pattern.endswith(".*") and action.startswith(pattern[:-1]))
+
+
+def _matches(policy: Doc, rule: Doc, effect: Effect) -> bool:
+    if not _covers(rule["action"], effect.action):
+        return False
+    when: Doc = rule.get("when") or {}
     truths = [_CONDITIONS[name](policy, value, effect) for name, value in when.items()]
     if rule.get("effect") is not None:
-        truths.append(_one_of(rule["effect"], effect.effect))
-    truth = _all(truths)
-    if truth is None:
-        return rule["verdict"] != ALLOW
-    return truth
+        truths.append(_is_called(rule["effect"], effect.effect))
+    truth = _every(truths)
+    return rule["verdict"] != ALLOW if truth is None else truth
 
 
-def _names(pattern: str, action: str) -> bool:
-    if pattern == "*":
-        return True
-    if pattern.endswith(".*"):
-        return action.startswith(pattern[:-1])
-    return pattern == action
-
-
-def _all(truths: list[bool | None]) -> bool | None:
+def _every(truths: Sequence[Truth]) -> Truth:
     if False in truths:
         return False
     return None if None in truths else True
@@ -138,68 +158,51 @@ def _listed(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
-def _one_of(wanted: Any, actual: str) -> bool | None:
-    """Compare a text that is not known when it is empty."""
-    return actual in _listed(wanted) if actual else None
+def _is_called(wanted: object, found: str) -> Truth:
+    return found == wanted if found else None
+
+
+def _is(wanted: object, found: bool | None) -> Truth:
+    return None if found is None else found == wanted
 
 
 # Money.
 
 
 def _money(text: str) -> tuple[Decimal, str]:
-    found = _MONEY.fullmatch(text)
-    if found is None:
-        raise ValueError("not an amount")
-    return Decimal(found[1]), found[2]
+    number, _, currency = text.partition(" ")
+    return Decimal(number), currency
 
 
-def _in_base(policy: Mapping[str, Any], number: Decimal, currency: str) -> Decimal | None:
-    base = str(policy["base_currency"])
-    if currency == base:
-        return number
-    rates: Mapping[str, Any] = policy.get("rates") or {}
-    if currency not in rates:
+def _worth(policy: Doc, number: Decimal, currency: str) -> Decimal | None:
+    """An amount in the base currency, rounded up; None where it is negative or has no rate."""
+    rates: Doc = {**(policy.get("rates") or {}), policy["base_currency"]: 1}
+    rate = rates.get(currency)
+    if number < 0 or rate is None:
         return None
-    digits = 0 if base in _NO_DECIMALS else 3 if base in _THREE_DECIMALS else 2
-    worth = number * Decimal(str(rates[currency]))
-    return worth.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_CEILING)
-
-
-def _limit(policy: Mapping[str, Any], value: Any) -> Decimal:
-    if isinstance(value, (int, float)):
-        return Decimal(str(value))
-    limit = _in_base(policy, *_money(str(value)))
-    if limit is None:
-        raise ValueError("a limit in a currency without a rate")
-    return limit
-
-
-def _amount(policy: Mapping[str, Any], effect: Effect) -> Decimal | None:
-    written = _written(effect)
-    return None if written is None else _in_base(policy, *written)
+    unit = Decimal(1).scaleb(-_PLACES.get(policy["base_currency"], 2))
+    return (number * Decimal(str(rate))).quantize(unit, ROUND_CEILING)
 
 
 def _written(effect: Effect) -> tuple[Decimal, str] | None:
-    if effect.amount is None:
-        return None
     try:
-        return _money(effect.amount)
-    except ValueError:
+        return None if effect.amount is None else _money(effect.amount)
+    except InvalidOperation:
         return None
 
 
-def _amount_above(policy: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    limit = _limit(policy, value)
-    amount = _amount(policy, effect)
-    return None if amount is None else amount > limit
+def _amount(policy: Doc, effect: Effect) -> Decimal | None:
+    written = _written(effect)
+    return None if written is None else _worth(policy, *written)
 
 
-def _amount_at_most(policy: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    above = _amount_above(policy, value, effect)
-    return None if above is None else not above
+def _bounded(number: Decimal | None, above: Decimal | None, at_most: Decimal | None) -> Truth:
+    if number is None:
+        return None
+    return (above is None or number > above) and (at_most is None or number <= at_most)
 
 
-def _currency(_: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
+def _currency(_: Doc, value: Any, effect: Effect) -> Truth:
     written = _written(effect)
     return None if written is None else written[1] in _listed(value)
 
@@ -207,151 +210,109 @@ def _currency(_: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
 # Windows.
 
 
-def _seconds(span: str) -> int:
-    found = _SPAN.fullmatch(span)
-    if found is None:
-        raise ValueError("not a span of time")
-    return int(found[1]) * _SECONDS[found[2]]
+def _span(text: str) -> timedelta:
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
-def _window(value: Mapping[str, Any], effect: Effect) -> tuple[int, Mapping[str, str]] | None:
-    per, within = str(value["per"]), str(value["within"])
-    if per not in _PERS or not {"above", "at_most"} & set(value):
-        raise ValueError("not a window")
-    length = _seconds(within)
-    if (per, within) in effect.before:
-        return effect.before[per, within]
-    for (other, span), known in effect.before.items():
-        if other == per and _seconds(span) == length:
-            return known
-    return None
+def _tally(spec: Doc, effect: Effect) -> Tally | None:
+    told = {(per, _span(within)): tally for (per, within), tally in effect.before.items()}
+    return told.get((spec["per"], _span(spec["within"])))
 
 
-def _within(number: Decimal | None, above: Decimal | None, at_most: Decimal | None) -> bool | None:
-    if number is None:
+def _count(_: Doc, value: Any, effect: Effect) -> Truth:
+    truths: list[Truth] = []
+    for spec in cast("list[Doc]", _listed(value)):
+        tally = _tally(spec, effect)
+        above, at_most = (Decimal(spec[name]) if name in spec else None for name in ("above", "at_most"))
+        truths.append(_bounded(None if tally is None else Decimal(tally[0] + 1), above, at_most))
+    return _every(truths)
+
+
+def _sum(policy: Doc, value: Any, effect: Effect) -> Truth:
+    truths: list[Truth] = []
+    for spec in cast("list[Doc]", _listed(value)):
+        above, at_most = (_money(spec[name])[0] if name in spec else None for name in ("above", "at_most"))
+        truths.append(_bounded(_total(policy, _tally(spec, effect), effect), above, at_most))
+    return _every(truths)
+
+
+def _total(policy: Doc, tally: Tally | None, effect: Effect) -> Decimal | None:
+    if tally is None:
         return None
-    return (above is None or number > above) and (at_most is None or number <= at_most)
-
-
-def _count(_: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    truths: list[bool | None] = []
-    for window in cast("list[Mapping[str, Any]]", _listed(value)):
-        known = _window(window, effect)
-        above, at_most = (Decimal(str(window[key])) if key in window else None for key in ("above", "at_most"))
-        truths.append(_within(None if known is None else Decimal(known[0] + 1), above, at_most))
-    return _all(truths)
-
-
-def _sum(policy: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    truths: list[bool | None] = []
-    for window in cast("list[Mapping[str, Any]]", _listed(value)):
-        total = _total(policy, _window(window, effect), effect)
-        above, at_most = (_limit(policy, window[key]) if key in window else None for key in ("above", "at_most"))
-        truths.append(_within(total, above, at_most))
-    return _all(truths)
-
-
-def _total(policy: Mapping[str, Any], known: tuple[int, Mapping[str, str]] | None, effect: Effect) -> Decimal | None:
-    total = _amount(policy, effect)
-    if known is None or total is None or (known[0] > 0 and not known[1]):
-        return None
-    for currency, text in known[1].items():
-        try:
-            part = _in_base(policy, Decimal(text), currency)
-        except InvalidOperation:
-            return None
+    earlier = [_worth(policy, Decimal(number), currency) for currency, number in tally[1].items()]
+    total = Decimal(0)
+    for part in (_amount(policy, effect), *earlier):
         if part is None:
             return None
         total += part
     return total
 
 
+def _is_reached(policy: Doc, limit: Doc, effect: Effect) -> bool:
+    """Whether this effect on top of what is used would come to more than the limit, or that cannot be told."""
+    if limit.get("per", "workspace") in effect.nameless:
+        return True
+    count, used = effect.used.get(limit["id"], (0, "0 USD"))
+    if "count" in limit and count + 1 > limit["count"]:
+        return True
+    if "amount" not in limit:
+        return False
+    more = _amount(policy, effect) if effect.moves_money else Decimal(0)
+    return more is None or _money(used)[0] + more > _money(limit["amount"])[0]
+
+
 # Time.
 
 
-def _days(value: Any) -> frozenset[int]:
+def _days(value: str | list[str] | None) -> set[str]:
     if value is None:
-        return frozenset(range(7))
-    days: set[int] = set()
-    for part in _listed(value):
-        first, _, last = str(part).strip().lower().partition("-")
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
-        days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
-    return frozenset(days)
+        return set(_DAYS)
+    if isinstance(value, list):
+        return set(value)
+    first, _, last = value.partition("-")
+    begin, end = _DAYS.index(first), _DAYS.index(last or first)
+    return {_DAYS[(begin + step) % 7] for step in range((end - begin) % 7 + 1)}
 
 
-def _hours(_: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    found = _BETWEEN.fullmatch(str(value["between"]))
-    if found is None:
-        raise ValueError("not hours")
-    begin, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
-    days, zone = _days(value.get("days")), ZoneInfo(str(value.get("zone") or "UTC"))
+def _hours(_: Doc, value: Any, effect: Effect) -> Truth:
     if effect.at is None:
         return None
-    at = effect.at if effect.at.tzinfo is not None else effect.at.replace(tzinfo=UTC)
-    there = at.astimezone(zone)
-    minute, today = there.hour * 60 + there.minute, there.weekday()
-    if begin <= end:
-        return today in days and begin <= minute < end
-    yesterday = (there.date() - timedelta(days=1)).weekday()
-    return (today in days and minute >= begin) or (yesterday in days and minute < end)
+    local, days = effect.at.astimezone(ZoneInfo(value.get("zone", "UTC"))), _days(value.get("days"))
+    begin, end = str(value["between"]).split("-")
+    clock, today, yesterday = local.time(), _DAYS[local.weekday()], _DAYS[local.weekday() - 1]
+    is_begun = clock >= time.fromisoformat(begin)
+    is_over = end != "24:00" and clock >= time.fromisoformat(end)
+    if begin < end:
+        return is_begun and not is_over and today in days
+    return (is_begun and today in days) or (not is_over and yesterday in days)
 
 
-def _outside_hours(policy: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
+def _outside_hours(policy: Doc, value: Any, effect: Effect) -> Truth:
     inside = _hours(policy, value, effect)
     return None if inside is None else not inside
 
 
-# The plain ones.
+# All conditions of the page's table.
 
 
-def _flag(value: Any, actual: bool | None) -> bool | None:
-    if not isinstance(value, bool):
-        raise ValueError("neither true nor false")
-    return None if actual is None else actual == value
+def _requester_role(_: Doc, value: Any, effect: Effect) -> Truth:
+    return value in effect.requester_roles if effect.requester_roles else None
 
 
-def _requester_role(_: Mapping[str, Any], value: Any, effect: Effect) -> bool | None:
-    if not effect.requester and not effect.requester_roles:
-        return None
-    return any(role in effect.requester_roles for role in _listed(value))
-
-
-_CONDITIONS: Mapping[str, Callable[[Mapping[str, Any], Any, Effect], bool | None]] = {
-    "amount_above": _amount_above,
-    "amount_at_most": _amount_at_most,
+_CONDITIONS: Mapping[str, Callable[[Doc, Any, Effect], Truth]] = {
+    "amount_above": lambda policy, value, effect: _bounded(_amount(policy, effect), _money(value)[0], None),
+    "amount_at_most": lambda policy, value, effect: _bounded(_amount(policy, effect), None, _money(value)[0]),
     "currency": _currency,
     "count": _count,
     "sum": _sum,
-    "first_time_recipient": lambda _, value, effect: _flag(value, effect.first_time_recipient),
-    "near_limit": lambda _, value, effect: _flag(value, effect.near_limit),
-    "workflow": lambda _, value, effect: _one_of(value, effect.workflow),
-    "connector": lambda _, value, effect: _one_of(value, effect.connector),
+    "first_time_recipient": lambda _, value, effect: _is(value, effect.first_time_recipient),
+    "near_limit": lambda _, value, effect: _is(value, effect.near_limit),
+    "workflow": lambda _, value, effect: _is_called(value, effect.workflow),
+    "connector": lambda _, value, effect: _is_called(value, effect.connector),
     "requester_role": _requester_role,
-    "label": lambda _, value, effect: _one_of(value, effect.label),
-    "unendorsed": lambda _, value, effect: _flag(value, bool(effect.unendorsed)),
+    "label": lambda _, value, effect: _is_called(value, effect.label),
+    "unendorsed": lambda _, value, effect: _is(value, bool(effect.unendorsed)),
     "hours": _hours,
     "outside_hours": _outside_hours,
-    "sandbox": lambda _, value, effect: _flag(value, effect.sandbox),
+    "sandbox": lambda _, value, effect: _is(value, effect.sandbox),
 }
-
-
-# Who may answer.
-
-
-def _who(team: Mapping[str, Any], approvers: Mapping[str, Any], requester: str) -> tuple[str, ...]:
-    role, tier = str(approvers.get("role", "approver")), int(approvers.get("tier", 1))
-    only: list[str] = list(approvers.get("people") or [])
-    people: Mapping[str, Mapping[str, Any]] = team.get("people") or {}
-    who: list[str] = []
-    for member, person in people.items():
-        if role not in (person.get("roles") or []):
-            continue
-        if role != "admin" and int(person.get("tier") or 0) < tier:
-            continue
-        if only and member not in only:
-            continue
-        if member == requester and team.get("solo") is not True:
-            continue
-        who.append(member)
-    return tuple(who)

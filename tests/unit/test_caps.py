@@ -22,8 +22,21 @@ from actions.limits import (
     reason_of,
 )
 from actions.policy import Decision, Policy, Verdict
-from actions.team import Approvers
+from actions.team import Approvers, Team
 from core.money import Money
+
+#: One of each kind; Ole is an admin and no approver, so that only Ada is both.
+A_TEAM = Team.model_validate(
+    {
+        "workspace": "T1",
+        "people": {
+            "U0ADA": {"name": "Ada", "roles": ["admin", "approver"], "tier": 3},
+            "U0OLE": {"name": "Ole", "roles": ["admin"]},
+            "U1": {"name": "One", "roles": ["approver"], "tier": 2},
+            "U2": {"name": "Two", "roles": ["approver"], "tier": 2},
+        },
+    }
+)
 
 
 def a_limit(**changes: Any) -> Limit:
@@ -198,13 +211,13 @@ def test_a_reason_says_the_window_in_words(within: str, words: str) -> None:
 
 def test_a_cap_that_is_not_reached_changes_nothing_and_no_cap_loosens_a_denial() -> None:
     policy, reached = policy_with(a_limit()), [Reached(a_limit(), "full")]
-    assert with_caps(a_decision(), [], policy) == a_decision()
+    assert with_caps(a_decision(), [], policy, A_TEAM) == a_decision()
     denied = a_decision(Verdict.DENY)
-    assert with_caps(denied, reached, policy) == denied
+    assert with_caps(denied, reached, policy, A_TEAM) == denied
 
 
 def test_a_reached_cap_asks_its_own_people_where_the_effect_would_have_run_alone() -> None:
-    asked = with_caps(a_decision(), [Reached(a_limit(), "full")], policy_with(a_limit()))
+    asked = with_caps(a_decision(), [Reached(a_limit(), "full")], policy_with(a_limit()), A_TEAM)
     assert asked.verdict is Verdict.REQUIRE_APPROVAL
     assert asked.rules == ("limit:daily",)
     assert asked.reasons[0].startswith("Enough (limit:daily")
@@ -216,7 +229,9 @@ def test_a_reached_cap_asks_its_own_people_where_the_effect_would_have_run_alone
 def test_a_cap_that_denies_denies_whatever_others_ask() -> None:
     denying, asking = a_limit(id="hard", at_cap="deny"), a_limit()
     reached = [Reached(asking, "full"), Reached(denying, "full")]
-    denied = with_caps(a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(tier=1)), reached, policy_with())
+    denied = with_caps(
+        a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(tier=1)), reached, policy_with(), A_TEAM
+    )
     assert denied.verdict is Verdict.DENY
     assert denied.rules == ("limit:hard",)
     assert (denied.approvers, denied.approvals_channel) == (None, None)
@@ -224,11 +239,27 @@ def test_a_cap_that_denies_denies_whatever_others_ask() -> None:
 
 def test_a_cap_beside_a_rule_that_asks_asks_for_what_both_want() -> None:
     decision = a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(tier=2, quorum=2), rules=("large",))
-    asked = with_caps(decision, [Reached(a_limit(approvers={"tier": 1, "quorum": 1}), "full")], policy_with())
+    asked = with_caps(decision, [Reached(a_limit(approvers={"tier": 1, "quorum": 1}), "full")], policy_with(), A_TEAM)
     assert asked.rules == ("limit:daily", "large")
     assert asked.approvers == Approvers(tier=2, quorum=2)
-    admin = with_caps(decision, [Reached(a_limit(), "full")], policy_with()).approvers
-    assert admin == Approvers(role="admin", tier=2, quorum=2)
+    admin = with_caps(decision, [Reached(a_limit(), "full")], policy_with(), A_TEAM).approvers
+    assert admin == Approvers(role="admin", tier=2, people=["U0ADA"], quorum=2)
+
+
+def test_an_admin_whom_the_rule_would_not_ask_permits_nothing_beyond_a_cap_that_asks_admins() -> None:
+    decision = a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(), rules=("large",))
+    asked = with_caps(decision, [Reached(a_limit(), "full")], policy_with(), A_TEAM).approvers
+    assert asked is not None
+    assert A_TEAM.eligible(asked) == ["U0ADA"]
+
+
+def test_a_cap_that_a_decision_names_already_is_laid_on_once() -> None:
+    limit = a_limit(approvers={"tier": 1})
+    decision = a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(people=["U0NOBODY"]), rules=("large",))
+    once = with_caps(decision, [Reached(limit, "full")], policy_with(), A_TEAM)
+    assert once.approvers == Approvers(role="admin")
+    assert with_caps(once, [Reached(limit, "known")], policy_with(), A_TEAM) == once
+    assert as_asked(once, once, policy_with(limit), A_TEAM) == once
 
 
 def test_people_named_by_both_are_asked_and_those_of_one_where_only_one_names_any() -> None:
@@ -236,13 +267,17 @@ def test_people_named_by_both_are_asked_and_those_of_one_where_only_one_names_an
         Reached(a_limit(approvers={"people": ["U1", "U2"]}), ""),
         Reached(a_limit(approvers={"people": ["U2"]}), ""),
     ]
-    found = with_caps(a_decision(), both, policy_with()).approvers
+    found = with_caps(a_decision(), both, policy_with(), A_TEAM).approvers
     assert found is not None
     assert list(found.people) == ["U2"]
-    one = with_caps(a_decision(), [both[0], Reached(a_limit(approvers={"tier": 1}), "")], policy_with()).approvers
+    one = with_caps(
+        a_decision(), [both[0], Reached(a_limit(approvers={"tier": 1}), "")], policy_with(), A_TEAM
+    ).approvers
     assert one is not None
     assert (list(one.people), one.tier) == (["U1", "U2"], 1)
-    other = with_caps(a_decision(), [Reached(a_limit(approvers={"tier": 1}), ""), both[1]], policy_with()).approvers
+    other = with_caps(
+        a_decision(), [Reached(a_limit(approvers={"tier": 1}), ""), both[1]], policy_with(), A_TEAM
+    ).approvers
     assert other is not None
     assert list(other.people) == ["U2"]
 
@@ -250,19 +285,26 @@ def test_people_named_by_both_are_asked_and_those_of_one_where_only_one_names_an
 def test_a_group_that_is_asked_stays_asked_where_a_cap_is_reached() -> None:
     decision = a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers(group="S0MONEY"))
     for capped in ({"tier": 2}, {"tier": 2, "group": "S0MONEY"}):
-        found = with_caps(decision, [Reached(a_limit(approvers=capped), "")], policy_with()).approvers
+        found = with_caps(decision, [Reached(a_limit(approvers=capped), "")], policy_with(), A_TEAM).approvers
         assert found == Approvers(tier=2, group="S0MONEY")
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [({"group": "S0MONEY"}, {"group": "S0LAW"}), ({"people": ["U1"]}, {"people": ["U2"]})]
+    ("one", "other"),
+    [
+        ({"group": "S0MONEY"}, {"group": "S0LAW"}),
+        ({"people": ["U1"]}, {"people": ["U2"]}),
+        ({"people": ["U1"]}, {"role": "admin"}),
+        ({"people": ["U1"]}, {"tier": 3}),
+    ],
 )
 def test_an_admin_is_asked_where_a_cap_and_a_rule_would_ask_nobody_in_common(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     decision = a_decision(Verdict.REQUIRE_APPROVAL, approvers=Approvers.model_validate({**one, "tier": 2}))
-    found = with_caps(decision, [Reached(a_limit(approvers=other), "")], policy_with()).approvers
-    assert found == Approvers(role="admin", tier=2)
+    found = with_caps(decision, [Reached(a_limit(approvers=other), "")], policy_with(), A_TEAM).approvers
+    assert found is not None
+    assert A_TEAM.eligible(found) == ["U0ADA", "U0OLE"]
 
 
 def test_an_approval_permits_the_limits_it_named_and_no_other() -> None:
@@ -277,6 +319,6 @@ def test_an_approval_permits_the_limits_it_named_and_no_other() -> None:
 def test_todays_decision_is_compared_as_if_the_known_limits_were_reached_today() -> None:
     asked = a_decision(Verdict.REQUIRE_APPROVAL, rules=("limit:daily", "limit:hard"))
     today = policy_with(a_limit(), a_limit(id="hard", at_cap="deny"))
-    found = as_asked(a_decision(), asked, today)
+    found = as_asked(a_decision(), asked, today, A_TEAM)
     assert (found.verdict, found.rules) == (Verdict.REQUIRE_APPROVAL, ("limit:daily",))
-    assert as_asked(a_decision(), asked, None) == a_decision()
+    assert as_asked(a_decision(), asked, None, A_TEAM) == a_decision()
