@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from graphs.circuit import FAILURES
 from graphs.run import Run, RunState
 from tests.model.works import WORKS, alone
 from tests.support.inside import open_inside
@@ -99,9 +100,15 @@ def _was_recorded_truly(runs: list[Run], calls: list[dict[str, Any]]) -> None:
     last = {row["run_id"]: row["outcome"] for row in calls if row["skill"] == SKILLS.get(row["workflow"])}
     asked = {row["run_id"] for row in calls}
     for run in runs:
-        assert (run.run_id in asked) == (run.workflow in SKILLS)
+        # A model that fails again and again is left alone for a while.
+        assert (run.run_id in asked) == (run.workflow in SKILLS) or _kept_failing(calls)
         # Rules also read where a model's answer names what the words do not have.
         assert last.get(run.run_id) == "ok" or not run.reasoned_by.startswith("model"), run.reasoned_by
+
+
+def _kept_failing(calls: list[dict[str, Any]]) -> bool:
+    outcomes = [row["outcome"] == "ok" for row in calls]
+    return any(not any(outcomes[place : place + FAILURES]) for place in range(len(calls) - FAILURES + 1))
 
 
 def _tell(workflow: str, runs: list[Run], calls: list[dict[str, Any]], done: Mapping[str, int]) -> None:
