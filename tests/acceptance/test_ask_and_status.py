@@ -61,7 +61,7 @@ async def test_status_and_approvals_tell_what_waits_for_whom(company: Company, o
     assert "Nothing waits for you." in await told(company, RITA, "approvals", says="Nothing")
 
     await company.click(BEN, card, "approval.approve")
-    await company.run_card(containing=order, state="done")
+    await company.run_card(containing=order, state="✅ done")
     assert "✅ done" in await told(company, RITA, f"status {run_id}", says="Outcome: ")
     assert order not in await told(company, BEN, "approvals", says="aits for you")
 
@@ -130,7 +130,7 @@ async def test_a_direct_message_needs_no_name_and_no_command(company: Company) -
 async def test_nothing_that_people_read_is_in_a_programmers_words(company: Company, orders: Orders) -> None:
     card = await asked_for_approval(company, orders)
     await company.click(BEN, card, "approval.approve")
-    await company.run_card(containing=card["order"], state="done")
+    await company.run_card(containing=card["order"], state="✅ done")
     await told(company, RITA, "status", says=card["order"])
     read = [*await company.messages(channel=RETURNS, as_=RITA), *await company.messages(thread=card["run"]["ts"])]
     for message in read:

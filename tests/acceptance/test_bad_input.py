@@ -137,7 +137,7 @@ async def test_a_large_refund_needs_an_approver_of_the_higher_tier(company: Comp
     assert "tier 2" in await told_at_click(company, BEN, card, APPROVE, says="can decide this. Nothing was changed.")
     assert await refunds_of(company, card["order"]) == []
     await told_at_click(company, CLEO, card, APPROVE, says="Approved")
-    await company.run_card(containing=card["order"], state="done")
+    await company.run_card(containing=card["order"], state="✅ done")
     assert len(await refunds_of(company, card["order"])) == 1
 
 
@@ -149,7 +149,7 @@ async def test_a_click_on_a_card_that_was_decided_long_ago_says_who_decided(comp
         await _until_refunded(company, card["order"])
         await told_at_click(company, CLEO, card, APPROVE, says=f"This was already approved by <@{BEN}>.")
         assert "Nothing was changed" in await told_at_click(company, BEN, card, APPROVE, says="already approved")
-    await company.run_card(containing=card["order"], state="done")
+    await company.run_card(containing=card["order"], state="✅ done")
     assert len(await refunds_of(company, card["order"])) == 1
 
 
@@ -166,7 +166,7 @@ async def test_a_click_on_the_card_of_a_stopped_run_says_so(company: Company, or
 async def test_a_double_click_decides_once(company: Company, orders: Orders) -> None:
     card = await asked_for_approval(company, orders)
     await asyncio.gather(*(company.click(BEN, card, APPROVE) for _ in range(2)))
-    await company.run_card(containing=card["order"], state="done")
+    await company.run_card(containing=card["order"], state="✅ done")
     assert len(await refunds_of(company, card["order"])) == 1
     audit = await rows(company, "audit")
     approval = await _approval_of(company, card["order"])
@@ -201,7 +201,7 @@ async def test_a_command_and_a_click_that_arrive_twice_count_once(company: Compa
     card = await company.approval_card(run)
     async with faults(company, duplicate=1):
         await company.click(BEN, card, APPROVE)
-        await company.run_card(containing=order, state="done")
+        await company.run_card(containing=order, state="✅ done")
     assert len(await cards_of(company, order)) == 1
     assert len(await refunds_of(company, order)) == 1
 
@@ -232,7 +232,7 @@ async def test_a_card_whose_posting_was_never_confirmed_is_found_and_not_posted_
         run = await company.run_card(containing=order, state="waiting")
         await company.approval_card(run)
     await company.click(BEN, await company.approval_card(run), APPROVE)
-    await company.run_card(containing=order, state="done")
+    await company.run_card(containing=order, state="✅ done")
     assert len(await cards_of(company, order)) == 1
     thread = await company.messages(thread=run["ts"])
     assert sum(order in each["text"] and "Approved" in each["text"] for each in thread[1:]) == 1
@@ -249,7 +249,7 @@ async def test_a_lost_connection_loses_nothing(company: Company, orders: Orders,
         return bool((await company.click(BEN, card, APPROVE))["ok"])
 
     await company.until(pressed, "the click arrives")
-    await company.run_card(containing=card["order"], state="done")
+    await company.run_card(containing=card["order"], state="✅ done")
     assert len(await refunds_of(company, card["order"])) == 1
 
 

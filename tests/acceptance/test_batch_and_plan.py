@@ -59,7 +59,7 @@ async def test_one_press_approves_what_three_returns_ask_and_skips_what_was_deci
     assert large["order"] not in card["text"]
     single = await company.approval_card(runs[3])
     await company.click(CLEO, single, "approval.approve")
-    await company.run_card(containing=runs[3]["order"], state="done")
+    await company.run_card(containing=runs[3]["order"], state="✅ done")
     await batch_card(company, runs[3]["order"], says="Approve all 3")
 
     refused = await told_at_click(company, RITA, card, "batch.approve", says="Approved 0 of 4.")
@@ -68,7 +68,7 @@ async def test_one_press_approves_what_three_returns_ask_and_skips_what_was_deci
     assert "Skipped 1: Refund" in said
     assert "already approved by" in said
     for run in runs:
-        await company.run_card(containing=run["order"], state="done")
+        await company.run_card(containing=run["order"], state="✅ done")
         assert len(await refunds_of(company, run["order"])) == 1
 
     async def all_told() -> bool:
@@ -92,7 +92,7 @@ async def test_whoever_lists_what_waits_for_them_is_offered_to_approve_it_all(co
     assert "batch.approve" not in str(await company.messages(as_=RITA))
     await told_at_click(company, BEN, offer, "batch.approve", says="Approved 3 of 3")
     for run in runs:
-        await company.run_card(containing=run["order"], state="done")
+        await company.run_card(containing=run["order"], state="✅ done")
 
 
 ASKS_ABOUT_RECORDS = """\
@@ -140,7 +140,7 @@ async def test_a_plan_of_two_steps_that_ask_is_approved_by_one_press(careful: Co
     there = await careful.messages(channel=APPROVALS)
     assert any("\n2. " in each["text"] and run["order"] in each["text"] for each in there)
     await told_at_click(careful, BEN, card, "plan.approve", says="Approved 2 of 2")
-    await careful.run_card(containing=run["order"], state="done")
+    await careful.run_card(containing=run["order"], state="✅ done")
     assert len(await refunds_of(careful, run["order"])) == 1
     await plan_card(careful, run, says="Plan decided: 2 steps")
 

@@ -30,7 +30,7 @@ async def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) ->
     async with open_company(tmp_path_factory.mktemp("line") / "var", nursery) as started:
         card = await asked_for_approval(started, Orders())
         await started.click(BEN, card, "approval.approve")
-        await started.run_card(containing=card["order"], state="done")
+        await started.run_card(containing=card["order"], state="✅ done")
         await told(started, RITA, "schedule add returns every weekday at 09:00: sweep", says="Scheduled")
         yield started
 

@@ -54,7 +54,7 @@ async def test_an_amount_lowered_in_the_form_is_what_is_refunded_and_everybody_i
 
     done = await company.act("submit", **{"as": BEN}, view_id=modal["id"], values={"edit.amount": "60.00 USD"})
     assert done["ok"], done
-    run = await company.run_card(containing=card["order"], state="done")
+    run = await company.run_card(containing=card["order"], state="✅ done")
     decided = await company.approval_card(card["run"], state="Approved with changes")
     assert "60.00 USD" in decided["text"]
     assert decided["ts"] == card["ts"]

@@ -40,7 +40,7 @@ async def test_what_only_a_person_can_tell_is_asked_and_their_word_ends_it(compa
     values = {"reference": {"reference.text": {"type": "plain_text_input", "value": refund["refund_id"]}}}
     assert (await company.act("submit", **{"as": BEN}, view_id=view["id"], values=values))["ok"]
 
-    await company.run_card(containing="#W1002", state="done")
+    await company.run_card(containing="#W1002", state="✅ done")
     await company.approval_card(run, state="It happened")
     thread = await company.messages(thread=run["ts"])
     assert any(f"receipt {refund['refund_id']}" in message["text"] for message in thread)

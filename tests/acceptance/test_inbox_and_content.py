@@ -41,7 +41,7 @@ async def test_the_sample_week_is_begun_by_one_sweep_and_an_answer_goes_out_once
     company: Company,
 ) -> None:
     assert await company.command(RITA, "run inbox sweep", channel=INBOX) == {"ok": True}
-    sweep = await company.run_card(containing="sweep", state="done", channel=INBOX)
+    sweep = await company.run_card(containing="sweep", state="✅ done", channel=INBOX)
     await _told(company, sweep, f"{len(sample_mail())} new mails begun")
 
     question = "clara.costa1003@example.com: a question about an order"
@@ -49,18 +49,18 @@ async def test_the_sample_week_is_begun_by_one_sweep_and_an_answer_goes_out_once
     card = await company.approval_card(asked)
     assert "clara.costa1003@example.com" in card["text"]
     assert (await company.click(BEN, card, "approval.approve"))["ok"]
-    await company.run_card(containing=question, state="done", channel=INBOX)
+    await company.run_card(containing=question, state="✅ done", channel=INBOX)
     (sent,) = (await _log(company, "mail"))["mails"]
     assert (sent["to"], sent["in_reply_to"]) == ("clara.costa1003@example.com", "<week-5@mail.example>")
     assert "#W1003" in sent["text"]
 
     # What the verified sender's own order bears out is refunded by the rulebook; the forged mail moves nothing.
     handed = await company.run_card(
-        containing="“Return” from dario.dubois1004@example.com: a wish", state="done", channel=INBOX
+        containing="“Return” from dario.dubois1004@example.com: a wish", state="✅ done", channel=INBOX
     )
     await _told(company, handed, "#W1001: refunded 42.00 USD")
     forged = await company.run_card(
-        containing="“Refund” from bruno.bianchi1002@example.com: a wish", state="done", channel=INBOX
+        containing="“Refund” from bruno.bianchi1002@example.com: a wish", state="✅ done", channel=INBOX
     )
     await _told(company, forged, "Approval needed")
     assert {refund["order_id"] for refund in await company.refunds()} == {"#W1001", "#W1004"}

@@ -41,7 +41,7 @@ async def test_a_run_that_meets_the_switch_waits_says_why_and_goes_on_when_an_ad
     await told(company, BEN, "resume", says="Only an admin can resume")
     await told(company, ADA, "resume", says="goes on")
     for each in (order, asked["order"]):
-        await company.run_card(containing=each, state="done")
+        await company.run_card(containing=each, state="✅ done")
         assert len(await refunds_of(company, each)) == 1
     assert await healthz(company) == []
 

@@ -59,7 +59,7 @@ async def test_a_run_shows_what_is_remembered_of_its_order_and_how_it_came_out_i
     await company.say(RITA, f"The lid of {order} was cracked when it came", channel=RETURNS)
     await found_once_heard(company, f"lid of {order}", says="cracked")
     await company.command(RITA, f"run returns {order} everything because it broke")
-    card = await company.run_card(containing=order, state="done")
+    card = await company.run_card(containing=order, state="✅ done")
     assert "Remembered: “The lid of" in card["text"]
     assert f"(of {order})" in card["text"]
     assert ", 0 % were used" not in await told(company, ADA, "memory stats", says="were used in what was done")

@@ -34,7 +34,7 @@ async def test_a_refund_happens_once_after_somebody_entitled_approves(company: C
     assert await company.refunds() == []
 
     await company.click(BEN, card, "approval.approve")
-    await company.run_card(containing="#W1002", state="done")
+    await company.run_card(containing="#W1002", state="✅ done")
     await company.approval_card(run, state="Approved")
     (refund,) = await company.refunds()
     assert (refund["amount_minor"], refund["payment_method_id"]) == (38900, "paypal_1002")

@@ -201,4 +201,4 @@ async def _settle(company: Company, case: Case, channel: str) -> None:
         card = await company.approval_card(run)
         approver = CLEO if case.amount_minor > TIER_TWO_MINOR else BEN
         assert (await company.click(approver, card, "approval.approve"))["ok"]
-    await company.run_card(containing=case.order_id, state="done", channel=channel)
+    await company.run_card(containing=case.order_id, state="✅ done", channel=channel)

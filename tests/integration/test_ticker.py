@@ -99,17 +99,17 @@ async def test_two_schedulers_one_of_them_killed_fire_every_due_time_once(
     await _add(store, *schedules)
     since = await _now(database)
     async with _scheduler(database) as doomed, _scheduler(database):
-        await _until_fired(database, 2 * SCHEDULES)
+        await _until_fired(database, 4 * SCHEDULES)
         doomed.kill()
         killed = await _now(database)
-        await asyncio.sleep(3)
-        until = killed + timedelta(seconds=2)
+        await asyncio.sleep(4)
+        until = killed + timedelta(seconds=3)
         # What the doomed one may have had in hand is found by catch-up, once it is older than the clocks' grace.
         async with asyncio.timeout(20):
             while await _fired(database, since, until) != _owed(schedules, since, until):
                 assert max((await _fired(database, since, until)).values()) == 1
                 await asyncio.sleep(0.1)
-    assert len(_owed(schedules, since, until)) >= 4 * SCHEDULES
+    assert len(_owed(schedules, since, until)) >= 6 * SCHEDULES
 
 
 async def test_schedulers_that_claim_nothing_are_found_out(database: Database, store: ScheduleStore) -> None:
@@ -128,11 +128,11 @@ async def test_schedulers_that_claim_nothing_are_found_out(database: Database, s
 async def test_a_schedule_added_while_ticking_fires_and_paused_stops(database: Database, store: ScheduleStore) -> None:
     async with running(ticker_of(store)):
         await _add(store, _restless(1))
-        await _until_fired(database, 1)
+        await _until_fired(database, 2)
         async with database.transaction() as conn:
             await store.pause(conn, "sch_1")
         paused = await _now(database)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
     assert await _fired(database, paused, paused + timedelta(days=1)) == Counter()
 
 
@@ -144,8 +144,8 @@ async def test_a_schedule_paused_and_resumed_at_once_goes_on_in_time(database: D
             await store.pause(conn, "sch_1")
             await store.resume(conn, "sch_1")
         resumed = await _now(database)
-        await asyncio.sleep(1.5)
-    assert await _fired(database, resumed, resumed + timedelta(seconds=1.5))
+        await asyncio.sleep(3)
+    assert len(await _fired(database, resumed, resumed + timedelta(seconds=3))) >= 2
 
 
 async def test_a_schedule_that_makes_no_sense_does_not_stop_the_others(
@@ -160,14 +160,14 @@ async def test_a_schedule_that_makes_no_sense_does_not_stop_the_others(
 async def test_fires_come_within_a_second_of_their_time(database: Database, store: ScheduleStore) -> None:
     await _add(store, *(_restless(number) for number in range(SCHEDULES)))
     async with running(ticker_of(store)):
-        await _until_fired(database, 3 * SCHEDULES)
+        await _until_fired(database, 5 * SCHEDULES)
     async with database.connection() as conn:
         cursor = await conn.execute(
             "select claimed_at - due_at as late from scheduler.fire order by due_at offset %s", (SCHEDULES,)
         )
         lateness = [row["late"] for row in await cursor.fetchall()]
     # Catch-up would come ten seconds later: these are the clock's.
-    assert len(lateness) >= 2 * SCHEDULES
+    assert len(lateness) >= 3 * SCHEDULES
     assert max(lateness) < timedelta(seconds=1)
 
 

@@ -9,7 +9,7 @@ from tests.support.ledger import House, a_team, ask, member, rules_of, standing
 
 #: Approvals, and simultaneous clicks on each.
 CAMPAIGN = (1000, 32)
-FEW = (12, 32)
+FEW = (30, 32)
 
 
 def campaign() -> bool:
