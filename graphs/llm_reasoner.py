@@ -86,8 +86,9 @@ class LlmReasoner:
         by_rules = await self._fallback.classify(text, examples)
         if asked.outcome != "ok":
             return self._fallen(asked, by_rules)
-        label = cast(str | None, asked.answer)
-        return replace(self._thought(asked, label), certain=label is not None and label == by_rules.value)
+        label, thought = cast(str | None, asked.answer), self._thought(asked, cast(str | None, asked.answer))
+        note = thought.note if label is not None else _told(thought.note, "the model cannot place it either")
+        return replace(thought, note=note, certain=label is not None and label == by_rules.value)
 
     async def extract(self, text: str, wanted: WantedFacts[Schema]) -> Thought[Schema | None]:
         """What the model finds, in the wanted shape; the workflow checks it against trusted records."""
@@ -152,7 +153,6 @@ class LlmReasoner:
         return await self._chains.ask(Wanted(PURPOSES[skill], skill, data, shape, usable), self._guard, self._own)
 
     def _thought(self, asked: Asked, value: Value) -> Thought[Value]:
-        notes = [_failed(asked), "" if asked.micro is not None else "price unknown"]
         return Thought(
             value,
             "model",
@@ -160,7 +160,7 @@ class LlmReasoner:
             tokens_in=asked.tokens_in,
             tokens_out=asked.tokens_out,
             cost_usd=_usd(asked),
-            note="; ".join(note for note in notes if note),
+            note=_failed(asked),
         )
 
     def _fallen(self, asked: Asked, thought: Thought[Value]) -> Thought[Value]:
@@ -172,8 +172,12 @@ class LlmReasoner:
             tokens_in=thought.tokens_in + asked.tokens_in,
             tokens_out=thought.tokens_out + asked.tokens_out,
             cost_usd=_usd(asked),
-            note=f"{note}; {thought.note}" if thought.note else note,
+            note=_told(note, thought.note),
         )
+
+
+def _told(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _label_among(labels: Sequence[str]) -> type[BaseModel]:

@@ -16,6 +16,7 @@ from actions.action import Catalogue
 from actions.rule_file import PolicyInvalid
 from bot.company import read_company, settle_sample_company
 from tests.support.company import ROOT, Company
+from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer, new_test_name
 
 REFUSED = 78
@@ -106,9 +107,9 @@ async def test_a_setting_that_cannot_be_is_named_before_anything_is_written(
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port somebody else listens on, with two below it."""
+    """A port somebody else listens on, with two free ones on each side of it."""
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", free_ports(5) + 2))
         other.listen()
         yield other.getsockname()[1]
 

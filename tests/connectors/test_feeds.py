@@ -9,7 +9,8 @@ from pydantic import SecretStr, ValidationError
 from actions.connectors.feeds import Feeds, FeedsOptions
 from actions.intelligence import Indicator, IntelligenceUnavailable
 from core.clock import SettableClock
-from tests.support.outside_servers import SERVERS, answering, free_port, running
+from tests.support.outside_servers import SERVERS, answering, running
+from tests.support.ports import free_port
 
 COLLECTION = "365fed99-08fa-fdcd-a1b3-fb247eb41d01"
 NOW = datetime(2026, 11, 27, tzinfo=UTC)

@@ -11,7 +11,8 @@ from actions.connector import Inconclusive, Rejected, Unreachable
 from actions.connectors.ghost import GhostConnector, GhostOptions
 from core.clock import SystemClock
 from core.secrets import SecretMissing
-from tests.support.outside_servers import GHOST, free_port, mariadb, running
+from tests.support.outside_servers import GHOST, mariadb, running
+from tests.support.ports import free_port
 from tests.support.sites import WINDOW, keeps_another_post, post, retraction
 
 KEY = "aa:" + "00" * 32

@@ -17,7 +17,8 @@ from actions.connectors.imap_options import ImapOptions
 from actions.intent import Record
 from actions.mailbox import MailboxUnavailable
 from core.clock import SystemClock
-from tests.support.outside_servers import answering, free_port, running
+from tests.support.outside_servers import answering, running
+from tests.support.ports import free_port
 
 WINDOW = timedelta(seconds=10)
 PASSWORD = SecretStr("canary-mailbox")

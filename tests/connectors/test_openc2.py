@@ -10,7 +10,8 @@ from actions.connector import Rejected
 from actions.connectors.openc2 import OpenC2Connector, OpenC2Options
 from actions.intent import Record
 from core.clock import SystemClock
-from tests.support.outside_servers import SERVERS, answering, free_port, running
+from tests.support.outside_servers import SERVERS, answering, running
+from tests.support.ports import free_port
 
 WINDOW = timedelta(seconds=10)
 

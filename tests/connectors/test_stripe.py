@@ -15,7 +15,8 @@ from actions.intent import Record
 from actions.outcome import Done
 from tests.support.keyed_proxy import keyed_proxy
 from tests.support.ledger import ENDORSED, a_house, a_refund
-from tests.support.outside_servers import SERVERS, answering, free_port, running
+from tests.support.outside_servers import SERVERS, answering, running
+from tests.support.ports import free_port
 
 pytest_plugins = ["tests.support.migrated"]
 

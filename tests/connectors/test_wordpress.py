@@ -11,7 +11,8 @@ from pydantic import SecretStr, ValidationError
 
 from actions.connector import Inconclusive, Rejected, Unreachable
 from actions.connectors.wordpress import WordPressConnector, WordPressOptions
-from tests.support.outside_servers import SERVERS, answering, free_port, mariadb, running
+from tests.support.outside_servers import SERVERS, answering, mariadb, running
+from tests.support.ports import free_port
 from tests.support.sites import WINDOW, keeps_another_post, post, retraction
 
 CONFIG = """<?php

@@ -1,7 +1,6 @@
 """The shop and payments connectors against the real sandbox: every failure says whether anything may have happened."""
 
 import asyncio
-import socket
 from datetime import timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from actions.connectors.payments import PaymentsConnector
 from actions.connectors.shop import ShopConnector
 from actions.intent import Record
 from tests.support.answering import answering
+from tests.support.ports import free_port
 from tests.support.sandbox import BOTTLE, CHAIR
 
 pytest_plugins = ["tests.support.sandbox_fixture"]
@@ -59,12 +59,6 @@ def payments_at(session, url, **more) -> PaymentsConnector:
 
 def shop_at(session, url, **more) -> ShopConnector:
     return ShopConnector(session, url, account="sandbox", sandbox=True, **more)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 # -- what is sent and what comes back --------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from actions.outcome import Declined, Done, Parked
 from actions.policy import UNSEEN, UNTRUSTED
 from tests.support.company import ADA
 from tests.support.ledger import a_house, rules_of
-from tests.support.outside_servers import answering, free_port, running
+from tests.support.outside_servers import answering, running
+from tests.support.ports import free_port
 
 pytest_plugins = ["tests.support.migrated"]
 

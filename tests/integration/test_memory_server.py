@@ -1,6 +1,5 @@
 """The memory server over real HTTP with the protocol's own client: one's own scopes, and nothing without a token."""
 
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from bot.memory_server import MemoryTools, open_memory_server, standing_of
 from core.clock import SystemClock
 from memory.tokens import make_token, revoke_tokens
 from tests.support.knowing import OTHER, SHOP, TEAM, Memory
+from tests.support.ports import free_port
 from tests.support.remembering import Remembering
 
 pytest_plugins = ["tests.support.migrated"]
@@ -44,10 +44,7 @@ def team() -> dict[str, bool]:
 async def url(memory, keeping, team) -> AsyncGenerator[str]:
     recall = Remembering(memory.database, memory.vault).recall.recall
     tools = MemoryTools(keeping, recall, standing_of(team.get), SystemClock())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with open_memory_server(tools, port) as address:
+    async with open_memory_server(tools, free_port()) as address:
         yield address
 
 

@@ -15,7 +15,7 @@ from actions.connectors.openc2 import OpenC2Connector, OpenC2Options
 from actions.intent import Record
 from core.clock import SettableClock
 from tests.support.answering import serving
-from tests.support.outside_servers import free_port
+from tests.support.ports import free_port
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 WINDOW = timedelta(seconds=5)

@@ -13,6 +13,7 @@ from actions.connectors.addresses import is_public, networks
 from actions.connectors.pages import Caps, GuardedPages
 from actions.pages import PageUnavailable
 from core.clock import SystemClock
+from tests.support.ports import free_port
 
 HERE = networks(["127.0.0.2/32"])
 
@@ -42,16 +43,18 @@ async def serving(handle):
     app.router.add_route("*", "/{path:.*}", note)
     runner = web.AppRunner(app)
     await runner.setup()
-    with socket.create_server(("127.0.0.2", 0)) as first:
-        port = first.getsockname()[1]
-        with socket.create_server(("127.0.0.1", port)) as second:
-            for listener in (first, second):
-                listener.setblocking(False)
-                await web.SockSite(runner, listener).start()
-            try:
-                yield port, reached
-            finally:
-                await runner.cleanup()
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.2", port)) as first,
+        socket.create_server(("127.0.0.1", port)) as second,
+    ):
+        for listener in (first, second):
+            listener.setblocking(False)
+            await web.SockSite(runner, listener).start()
+        try:
+            yield port, reached
+        finally:
+            await runner.cleanup()
 
 
 def pages(port: int, *, names: Names | None = None, **caps) -> GuardedPages:

@@ -21,7 +21,7 @@ from actions.connector import EffectClass, Inconclusive, OutcomeUnknown, Rejecte
 from actions.connectors.smtp import SmtpConnector, SmtpOptions
 from actions.intent import Record
 from core.clock import SystemClock
-from tests.support.outside_servers import free_port
+from tests.support.ports import free_port
 
 WINDOW = timedelta(seconds=5)
 KEY = "8f14e45fceea167a5a36dedd4bea2543"

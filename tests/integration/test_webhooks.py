@@ -19,7 +19,7 @@ from actions.intent import Record
 from core.clock import SystemClock
 from core.secrets import SecretMissing
 from tests.support.answering import serving
-from tests.support.outside_servers import free_port
+from tests.support.ports import free_port
 
 WINDOW = timedelta(seconds=5)
 KEY = b"0123456789abcdef-canary"

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ import aiohttp
 from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
 from core.clock import SystemClock
 from tests.support.nursery import Nursery, Process
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
@@ -95,7 +94,7 @@ class Company:
         self.home = home
         self._nursery = nursery
         self._begin = begin or begin_afresh
-        self.port = _free_ports(3)
+        self.port = free_ports(3)
         self._env = {**BRISK, **(env or {})}
         self._process: Running | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -326,23 +325,6 @@ async def open_company(
 
 def _is_setting(name: str) -> bool:
     return name.startswith(("COUNTERSIGN_", "SLACK_", "OPENAI_")) or name in {"DATABASE_URL", "REDIS_URL"}
-
-
-def _free_ports(count: int) -> int:
-    """The first of `count` neighbouring free ports on loopback, below those the kernel lends to clients."""
-    while True:
-        first = 12000 + secrets.randbelow(8000)
-        if all(_is_free(first + place) for place in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _descendants(root: int) -> Sequence[int]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from graphs.run import Request
 from graphs.store import RunStore
 from tests.support.company import RITA
 from tests.support.nursery import Nursery, Process
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver
 from tests.support.thrice import TEAM
 
@@ -102,7 +102,7 @@ async def open_ground(
     team.write_text(team.read_text().replace("workflows: [returns]", "workflows: [returns, thrice]"))
     given = {"honours_keys": contract.honours_keys, "delays": 0.0, "late": 1.0, "seed": 1, **outside}
     async with open_database(url, min_size=1, max_size=4) as database, ClientSession() as session:
-        receiver = Receiver(session, _free_port())
+        receiver = Receiver(session, free_port())
         process = await nursery.start("receiver", port=receiver.port, **given)
         async with asyncio.timeout(30):
             while not await receiver.is_up():
@@ -111,12 +111,6 @@ async def open_ground(
             yield Ground(home, database, nursery, receiver, contract, landing)
         finally:
             await process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

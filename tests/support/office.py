@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from core.metrics import Metrics
 from core.outbox import Conversation
 from graphs.run import Request, Run
 from tests.support.company import ADA, RITA
+from tests.support.ports import free_port
 
 TEAM = "T0LOCAL"
 #: For an office after one that was cut off: it soon notices, and is patient enough for a busy machine.
@@ -205,7 +205,7 @@ async def open_office(home: Path, url: str, *, settings: Mapping[str, Any] | Non
     seed_sample(home)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        port = _free_port()
+        port = free_port()
         sandbox = await stack.enter_async_context(open_sandbox(SandboxOptions(port=port, home=home, clock=clock)))
         chosen = Settings.model_validate(
             {
@@ -243,9 +243,3 @@ async def open_office(home: Path, url: str, *, settings: Mapping[str, Any] | Non
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,17 +11,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 SERVERS = ROOT / "tests" / "connectors" / "servers"
 #: The Python that has the servers; `make test-connectors` sets it up.
 PYTHON = ROOT / ".venv" / "connectors" / "bin" / "python"
 GHOST = ROOT / ".venv" / "connectors" / "ghost"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @contextmanager
