@@ -6,28 +6,31 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from bot import cli, serve
-from bot.bootstrap import open_installation
 from bot.commands import USAGE
 from bot.delivery import Delivery, Sender
-from bot.local.embedded import EmbeddedPostgres, EmbeddedValkey
-from bot.settings import Settings
-from core.clock import SystemClock
 from core.errors import CountersignError
-from core.ids import new_id
-from core.metrics import Metrics
 from tests.support.clicks import campaign
 from tests.support.company import ADA, AMIR, BEN, CLEO, GUS, RETURNS, RITA, Json, open_company
 from tests.support.entry_paths import PATHS
-from tests.support.matrix import EVERYBODY, STRANGER, effect_of, expected, unexplained
+from tests.support.matrix import EVERYBODY, STRANGER, effect_of, expected
 from tests.support.nursery import Nursery
-from tests.support.oracle import ALLOW, Effect, Expected
-from tests.support.ways_in import BANDS, TEAM, WAYS_IN, Ground, by_command, scheduled, stock
+from tests.support.oracle import ALLOW, Expected
+from tests.support.ways_in import (
+    BANDS,
+    TEAM,
+    WAYS_IN,
+    Ground,
+    by_command,
+    everything_has_a_cause,
+    open_beside,
+    press_by,
+    scheduled,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,18 +41,11 @@ STARTERS, OTHERS = (ADA, BEN, CLEO, RITA), (AMIR, GUS)
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ground(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> AsyncGenerator[Ground]:
     """One started sample company for all rows."""
-    clock = SystemClock()
-    async with open_company(tmp_path_factory.mktemp("matrix") / "var", nursery) as company:
-        settings = Settings.model_validate(
-            {
-                "COUNTERSIGN_HOME": company.home,
-                "COUNTERSIGN_PORT": company.port,
-                "DATABASE_URL": await EmbeddedPostgres(company.home, clock=clock).start(),
-                "REDIS_URL": await EmbeddedValkey(company.home, clock=clock).start(),
-            }
-        )
-        async with open_installation(settings, clock, Metrics()) as installation:
-            yield Ground(company, installation, stock(company))
+    async with (
+        open_company(tmp_path_factory.mktemp("matrix") / "var", nursery) as company,
+        open_beside(company) as beside,
+    ):
+        yield beside
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,7 @@ async def test_what_is_asked_by_any_way_in_ends_as_the_policy_page_says(ground: 
     asked, cards = await _asked_about(ground), await _cards(ground)
     assert set(asked) == open_before | {cell.order for cell in waiting}
     for cell in waiting:
-        await _wrong_people_press(ground, cell, cards[cell.order], asked[cell.order])
+        await _wrong_peoplepress_by(ground, cell, cards[cell.order], asked[cell.order])
     await ground.all_handled()
     assert await _refunded(ground) == alone
     assert set(await _asked_about(ground)) == set(asked)
@@ -156,10 +152,10 @@ async def test_what_is_asked_by_any_way_in_ends_as_the_policy_page_says(ground: 
     await ground.company.until(all_done, "what people agreed to is refunded", seconds=300)
     assert await _refunded(ground) == everything
     assert set(everything).isdisjoint(vain)
-    await _everything_has_a_cause(ground)
+    await everything_has_a_cause(ground)
 
 
-async def _wrong_people_press(ground: Ground, cell: Asked, card: Json, asked: Json) -> None:
+async def _wrong_peoplepress_by(ground: Ground, cell: Asked, card: Json, asked: Json) -> None:
     """Whoever asked, and one more of those who may not; in the campaign all of them."""
     assert asked["quorum"] == cell.says.quorum
     not_entitled = [each for each in EVERYBODY if each not in cell.says.who]
@@ -167,42 +163,9 @@ async def _wrong_people_press(ground: Ground, cell: Asked, card: Json, asked: Js
     for who in dict.fromkeys(pressing):
         if who in (GUS, STRANGER):
             value = f"{asked['approval_id']}.{asked['revision']}.{asked['digest'][:16]}"
-            await ground.deliver(_press(who, "approval.approve", value))
+            await ground.deliver(press_by(who, "approval.approve", value))
         else:
             assert (await ground.company.click(who, card, "approval.approve"))["ok"]
-
-
-async def _everything_has_a_cause(ground: Ground) -> None:
-    assert await unexplained(ground.rows) == []
-    for row in await ground.rows(
-        "select i.action, i.requester, j.verdict, j.rules, j.considered"
-        " from actions.judgement j join actions.intent i using (intent_id)"
-    ):
-        says = expected(_as_told(row))
-        assert (row["verdict"], tuple(row["rules"])) == (says.verdict, says.rules), row
-    begun = await ground.rows(
-        "select r.receiver_key from actions.attempt a"
-        " join actions.revision r on r.intent_id = a.intent_id and r.revision = a.revision"
-    )
-    known = {row["receiver_key"] for row in begun}
-    for system, log in (await ground.outside()).items():
-        keys = [each["key"] for each in log]
-        assert set(keys) <= known, system
-        assert len(keys) == len(set(keys)), system
-
-
-def _as_told(row: Json) -> Effect:
-    """A judged effect as the oracle wants it described."""
-    considered = row["considered"]
-    amount = considered["amount"] and f"{considered['amount'][0] / 100:.2f} {considered['amount'][1]}"
-    same = {name: considered[name] for name in ("effect", "connector", "sandbox", "workflow", "label")}
-    unendorsed = tuple(considered["unendorsed"])
-    return effect_of(row["action"], requester=row["requester"], amount=amount, unendorsed=unendorsed, **same)
-
-
-def _press(who: str, press: str, value: str, *, text: str = "", kind: Any = "click") -> Delivery:
-    sender = Sender(who, TEAM, None)
-    return Delivery(new_id("press"), kind, sender, TEAM, RETURNS, "9.1", text, press, value)
 
 
 # -- everything else -------------------------------------------------------------------------------------------------
@@ -252,7 +215,7 @@ async def test_nothing_that_can_be_said_or_pressed_skips_the_gateway(ground: Gro
             if not (who == ADA and verb in {"stop", "schedule", "pause", "resume"}) and not (
                 who == RITA and verb in {"stop", "schedule"}
             ):
-                said = _press(who, "", "", text=f"{verb} {words}", kind="command")
+                said = press_by(who, "", "", text=f"{verb} {words}", kind="command")
                 await ground.deliver(replace(said, thread_ts=None))
         for press in presses:
             text = "{}" if press.startswith("edit.") else "because"
@@ -261,12 +224,12 @@ async def test_nothing_that_can_be_said_or_pressed_skips_the_gateway(ground: Gro
                 "gibberish",
                 waiting["run_id"] if press == "run.stop" and who not in (ADA, RITA) else "",
             ):
-                await ground.deliver(_press(who, press, value, text=text))
+                await ground.deliver(press_by(who, press, value, text=text))
     await ground.all_handled()
     given_up = "select payload ->> 'press' as press, payload ->> 'text' as text, error from bot.delivery"
     assert await ground.rows(f"{given_up} where state = 'failed'") == [], "whatever is said or pressed is answered"
     assert await ground.standing() == before
-    await _everything_has_a_cause(ground)
+    await everything_has_a_cause(ground)
 
 
 async def test_a_sweep_on_a_schedule_refunds_alone_only_what_the_page_lets_run_alone(ground: Ground) -> None:
@@ -287,7 +250,7 @@ async def test_a_sweep_on_a_schedule_refunds_alone_only_what_the_page_lets_run_a
     # 1006 came back defective and nobody has seen it: that asks, however small it is.
     assert {"#W1006", "#W1007", "#W1010"} <= asked
     assert refunded.isdisjoint({"#W1006", "#W1007", "#W1010"})
-    await _everything_has_a_cause(ground)
+    await everything_has_a_cause(ground)
 
 
 async def test_an_undoing_goes_through_the_same_door_by_whoever_may_ask_for_it(ground: Ground) -> None:
@@ -297,7 +260,9 @@ async def test_an_undoing_goes_through_the_same_door_by_whoever_may_ask_for_it(g
     [run] = await ground.rows(f"select run_id from actions.intent where step = 'refund:{order}'")
     before = await ground.standing()
     for who in (BEN, CLEO, AMIR, GUS, STRANGER, "U0BOT"):
-        await ground.deliver(replace(_press(who, "", "", text=f"undo {run['run_id']}", kind="command"), thread_ts=None))
+        await ground.deliver(
+            replace(press_by(who, "", "", text=f"undo {run['run_id']}", kind="command"), thread_ts=None)
+        )
     await ground.all_handled()
     assert await ground.standing() == before
 
@@ -313,7 +278,7 @@ async def test_an_undoing_goes_through_the_same_door_by_whoever_may_ask_for_it(g
         return [each for each in (await ground.outside())["restores"] if each["order_id"] == order] if done else []
 
     assert len(await ground.company.until(restored, "the return is taken back")) == 1
-    await _everything_has_a_cause(ground)
+    await everything_has_a_cause(ground)
 
 
 async def test_what_the_bot_does_by_itself_begins_no_effect(ground: Ground) -> None:
