@@ -35,7 +35,6 @@ from bot.slack.blocks.reminder import second_thought
 from bot.slack.blocks.run_card import STOP
 from bot.switch import SwitchDesk
 from core.db import Connection
-from core.ids import RunId
 from core.outbox import Conversation, owe_ephemeral
 from core.text import in_answer
 
@@ -46,7 +45,6 @@ Owe = Callable[[Connection], Awaitable[None]]
 #: What is owed besides to whoever asks what waits for them: lists with one button, where several of one kind wait.
 Offers = Callable[[Delivery], Awaitable[Owe]]
 
-_LATEST = 10
 #: What decides an approval. Any other press is no answer, whatever a card of another release calls it.
 _DECIDING = frozenset({APPROVE, APPROVE_ANYWAY, REJECT})
 
@@ -159,11 +157,9 @@ class CommandDesk:
     async def _show(self, delivery: Delivery, asked: Command) -> Effect:
         match asked:
             case ShowStatus(None):
-                runs = answers.latest_runs(await self._runs.engine.runs.recent(_LATEST))
-                return say("\n\n".join([*await self._switch.told(), runs]))
+                return say("\n\n".join([*await self._switch.told(), await self._runs.latest(delivery)]))
             case ShowStatus(str() as run_id):
-                run = await self._runs.engine.runs.get(RunId(run_id))
-                return say(answers.no_such_run(run_id) if run is None else answers.status_of(run))
+                return say(await self._runs.status(delivery, run_id))
             case ListSchedules():
                 return await self._schedules.list_all(delivery)
             case ShowApprovals():

@@ -16,10 +16,11 @@ from core.db import Connection
 from core.ids import RunId, new_card_id, new_run_id
 from core.metrics import Metrics
 from core.outbox import Conversation
-from graphs.run import Request, Run, RunState
+from graphs.run import Request, Run, RunState, Sight
 from graphs.workflow import Workflow, Workflows
 
 _STOPPERS = frozenset({"admin", "operator"})
+_LATEST = 10
 
 
 class Runs(Protocol):
@@ -35,8 +36,8 @@ class Runs(Protocol):
         """The run as it stands."""
         ...
 
-    async def recent(self, limit: int, requester: str | None = None) -> list[Run]:
-        """The newest runs."""
+    async def recent(self, limit: int, seen: Sight) -> list[Run]:
+        """The newest runs that are seen so."""
         ...
 
     async def request_stop(self, conn: Connection, run_id: RunId) -> RunState | None:
@@ -172,6 +173,27 @@ class RunDesk:
             return answers.stopping(run.run_id)
 
         return request_stop
+
+    async def latest(self, delivery: Delivery) -> str:
+        """The newest runs of those that this person may see where the answer stands."""
+        seen = self._sight(delivery)
+        found = await self.engine.runs.recent(_LATEST, seen)
+        return answers.latest_runs(found) if found or seen.everything else answers.no_runs_here()
+
+    async def status(self, delivery: Delivery, run_id: str) -> str:
+        """How a run stands; the same sentence for one that there is not and for one that is not theirs to see."""
+        run, seen = await self.engine.runs.get(RunId(run_id)), self._sight(delivery)
+        if run is not None and seen.has(run):
+            return answers.status_of(run)
+        return answers.no_such_run(run_id) if seen.everything else answers.no_such_run_here(run_id)
+
+    def _sight(self, delivery: Delivery) -> Sight:
+        team, person = self.team(), delivery.sender.user_id
+        if delivery.kind == "event" and not delivery.channel.startswith("D"):
+            # Everybody there reads the answer.
+            return Sight(channel=delivery.channel)
+        everything = self.is_ours(delivery) and team.oversees(person)
+        return Sight(everything=everything, requester=person, channel=delivery.channel)
 
     def may_change(self, delivery: Delivery, run: Run) -> bool:
         """True for whoever asked for this run, an operator or an admin."""

@@ -13,7 +13,6 @@ from core.db import Database
 from core.ids import RunId
 from graphs.run import Run
 
-_READERS = frozenset({"admin", "approver", "operator", "auditor"})
 _MOST = 300
 
 
@@ -40,7 +39,7 @@ class WhyDesk:
             return say(answers.may_not_see())
         run = await self._run_of(RunId(run_id))
         is_theirs = run is not None and run.request.requester == person and "guest" not in member.roles
-        if not (is_theirs or member.roles & _READERS):
+        if not (is_theirs or team.oversees(person)):
             return say(_not_theirs(run_id))
         if run is None or run.request.workspace != team.workspace:
             return say(answers.no_such_run(run_id))

@@ -142,6 +142,23 @@ class Waiting(BaseModel):
     """For people: what, and for whom."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Which runs somebody sees: all, or those asked for by one person or in one channel."""
+
+    everything: bool = False
+    requester: str = ""
+    channel: str = ""
+
+    def has(self, run: "Run") -> bool:
+        """True when this run is seen."""
+        own = bool(self.requester) and run.request.requester == self.requester
+        return self.everything or own or run.conversation.channel == self.channel
+
+
+EVERYTHING = Sight(everything=True)
+
+
 class Remembered(BaseModel):
     """What of a recall bears on a run, by number: no checkpoint and no row holds a text that may have to go."""
 

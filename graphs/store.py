@@ -1,6 +1,7 @@
 """The stored runs: every change of a run is one legal step, made by its newest owner, and shown on its card."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from core.db import Connection, Database, Row, jsonb
 from core.errors import CountersignError
 from core.ids import CardId, RunId
 from core.outbox import Conversation, owe_words, refresh_cards, show_card
-from graphs.run import FOLLOWS, Remembered, Request, Run, RunState, StepState, StepView, Waiting
+from graphs.run import EVERYTHING, FOLLOWS, Remembered, Request, Run, RunState, Sight, StepState, StepView, Waiting
 from graphs.run_guard import RunGuard
 
 
@@ -75,16 +76,16 @@ class RunStore:
             row = await cursor.fetchone()
         return None if row is None else _run(row)
 
-    async def recent(self, limit: int, requester: str | None = None) -> list[Run]:
-        """The newest runs, of everybody or of one requester."""
+    async def recent(self, limit: int, seen: Sight = EVERYTHING) -> list[Run]:
+        """The newest runs that are seen so."""
         async with self._database.connection() as conn:
             cursor = await conn.execute(
                 """
                 select run.*, wakes from graphs.run join graphs.wake using (run_id)
-                where %(requester)s::text is null or requester = %(requester)s
+                where %(everything)s or requester = %(requester)s or conversation ->> 'channel' = %(channel)s
                 order by created_at desc, run_id limit %(limit)s
                 """,
-                {"requester": requester, "limit": limit},
+                {**asdict(seen), "limit": limit},
             )
             return [_run(row) async for row in cursor]
 

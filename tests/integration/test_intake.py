@@ -48,6 +48,7 @@ SAMPLE_TEAM = Team(
         "U0CLEO": Member(name="Cleo", roles=frozenset({"approver"}), tier=2),
         "U0RITA": Member(name="Rita", roles=frozenset({"requester"})),
         "U0AMIR": Member(name="Amir", roles=frozenset({"auditor"})),
+        "U0GUS": Member(name="Gus", roles=frozenset({"guest"})),
     },
     teammates=[Teammate(name="Desk", purpose="Returns.", workflows=["returns"], actions=["*"])],
 )
@@ -288,6 +289,25 @@ async def test_a_person_is_answered_in_a_plain_sentence(office: Office) -> None:
 
 async def test_a_mention_is_answered_in_its_thread(office: Office) -> None:
     assert "Nothing has been run yet" in await office.answer_to(mention("status"))
+
+
+async def test_a_run_is_shown_to_its_asker_in_its_channel_and_to_whoever_answers_for_runs(office: Office) -> None:
+    await office.receive(command("run returns #W1 for my own eyes", channel="D0RITA"))
+    [run] = await office.runs.recent(5)
+    elsewhere = {"channel": "C0GENERAL"}
+    for person, place, sees in (
+        ("U0RITA", elsewhere, True),
+        ("U0CLEO", elsewhere, True),
+        ("U0AMIR", elsewhere, True),
+        ("U0GUS", elsewhere, False),
+        ("U0GUS", {"channel": "D0RITA"}, True),
+    ):
+        for said in ("status", f"status {run.run_id}"):
+            delivery = command(said, person, delivery_id=f"{said} {person} {place}", **place)
+            assert ("for my own eyes" in await office.answer_to(delivery)) is sees, (person, place, said)
+    # What is said in a channel everybody there reads, whoever asked.
+    for said in ("status", f"status {run.run_id}"):
+        assert "for my own eyes" not in await office.answer_to(mention(said, "U0ADA"))
 
 
 async def test_a_wish_in_free_words_starts_the_workflow_it_means(office: Office) -> None:

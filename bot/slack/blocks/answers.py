@@ -76,6 +76,19 @@ def no_such_run(run_id: str) -> str:
     return f"There is no run `{limits.brief(run_id, 60)}`. The run's card and `status` show its id."
 
 
+def no_such_run_here(run_id: str) -> str:
+    """The same for a run that there is not and for one that this person does not see here."""
+    return (
+        f"There is no run `{limits.brief(run_id, 60)}` of yours or of this channel that I could show here. Approvers,"
+        " operators, admins and auditors see every run, by command or in a direct message."
+    )
+
+
+def no_runs_here() -> str:
+    """Says that nothing is to be seen, to somebody who does not see everything."""
+    return "Nothing has been run yet that I could show here: your own runs, and those asked for in this channel."
+
+
 def status_of(run: Run) -> str:
     """One run in a few lines."""
     lines = [run_line(run)]
