@@ -14,6 +14,8 @@ def main() -> None:
     options.n_ctx = 8192
     options.n_parallel = 2
     options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 2
+    # Left to itself so small a model says one sentence for ever and never ends a draft.
+    options.sampling.penalty_repeat = float(sys.argv[2])
     options.warmup = False
     options.endpoint_metrics = True
     server = xllamacpp.Server(options)
