@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from subprocess import Popen
 
 from core.db import Database
@@ -33,13 +32,10 @@ async def test_a_killed_workers_run_is_finished_by_another(engine_url: str, engi
         await asyncio.sleep(2 * STEADY.stalled + STEADY.heartbeat)
         [killed] = [each for each in (one, another) if each.pid in await _pids(engine)]
         killed.kill()
-        began = time.monotonic()
         # A wake meanwhile makes a successor that blocks the plain rescue.
         await engine.wake(run_id)
         await engine.execute("insert into public.gate values (true)")
         await engine.until(run_id, RunState.DONE, within=30)
-        took = time.monotonic() - began
-    assert took < STEADY.stalled + STEADY.heartbeat + STEADY.poll + 2
     # The node that was finished is not run again; the one that was cut off is.
     assert await engine.done_in_the_world(run_id) == ["first", "gated", "gated", "last"]
     pids = await _pids(engine)

