@@ -94,15 +94,16 @@ async def test_a_day_of_all_workflows_does_the_same_whoever_understands_it(days:
 
 
 async def _pass(day: Day) -> None:
+    company = day.house.company
     await _somebody_else_writes(day)
     for text, channel in _asked(day):
-        assert await day.house.company.command(RITA, text, channel=channel) == {"ok": True}
-        await _rest(day.house.company)
+        known = len(await rows(company, "runs"))
+        assert await company.command(RITA, text, channel=channel) == {"ok": True}
+        await company.until(lambda known=known: _is_at_rest(company, known), f"all that {text!r} began is at rest")
     day.alone = await _effects(day.house)
-    (content,) = [each for each in await day.house.company.messages(channel=CONTENT) if "content for" in each["text"]]
+    content = await company.run_card(containing="content for", channel=CONTENT)
     for said in (TEXT, "publish"):
-        assert (await day.house.company.say(RITA, said, channel=CONTENT, thread_ts=content["ts"]))["ok"]
-        await _rest(day.house.company)
+        assert (await company.say(RITA, said, channel=CONTENT, thread_ts=content["ts"]))["ok"]
     await _agree(day)
     day.agreed = await _effects(day.house) - day.alone
 
@@ -138,33 +139,31 @@ def _asked(day: Day) -> list[tuple[str, str]]:
     ]
 
 
-async def _rest(company: Company) -> None:
-    """Wait until no run is under way: each has ended or waits for a person."""
-
-    async def look() -> bool:
-        found = await rows(company, "runs")
-        going = [
-            run for run in found if run["state"] == "ready" or any(w["kind"] == "delivery" for w in run["waiting"])
-        ]
-        return bool(found) and not going
-
-    await company.until(look, "every run has come to rest", seconds=120)
+async def _is_at_rest(company: Company, known: int) -> bool:
+    """True when there are more runs than were known, and each has ended or waits for a person."""
+    found = await rows(company, "runs")
+    going = [run for run in found if run["state"] == "ready" or any(w["kind"] == "delivery" for w in run["waiting"])]
+    return len(found) > known and not going
 
 
 async def _agree(day: Day) -> None:
     """What the day is about is approved where it waits; all else is left waiting."""
     company = day.house.company
     for words, who in (*AGREED.items(), (f"for order {day.dear} to", BEN)):
-        approval = next(each for each in await rows(company, "approvals") if words in each["summary"])
-        card = await company.until(lambda approval=approval: _card(company, approval), f"a card asks for {words}")
+        card = await company.until(lambda words=words: _card(company, words), f"a card asks for {words}")
         assert (await company.click(who, card, "approval.approve"))["ok"]
-    await _rest(company)
+
+    async def all_happened() -> bool:
+        return len(await _effects(day.house) - day.alone) >= len(AGREED) + 2
+
+    # A return is recorded and then refunded; all else is one effect each.
+    await company.until(all_happened, "what people agreed to has happened")
 
 
-async def _card(company: Company, approval: Json) -> Json | None:
-    """The card of this approval where approvers look."""
+async def _card(company: Company, words: str) -> Json | None:
+    """The card that asks for this where approvers look."""
     shown = await company.messages(channel=APPROVALS, as_=CLEO)
-    return next((each for each in shown if approval["approval_id"] in str(each["blocks"])), None)
+    return next((each for each in shown if words in each["text"] and "approval.approve" in str(each["blocks"])), None)
 
 
 async def _effects(house: House) -> set[Effect]:

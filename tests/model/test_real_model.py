@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _was_recorded_truly(runs: list[Run], calls: list[dict[str, Any]]) -> None:
         if row["outcome"] == "ok":
             assert row["tokens_in"] > 0
             assert row["tokens_out"] > 0
-        price = PRICE[0] * row["tokens_in"] + PRICE[1] * row["tokens_out"]
+        price = sum(Decimal(str(each)) * row[of] for each, of in zip(PRICE, ("tokens_in", "tokens_out"), strict=True))
         assert 0 <= row["micro"] - price < 1
     # The last of a run's calls of the deciding skill, in the order of the calls.
     last = {row["run_id"]: row["outcome"] for row in calls if row["skill"] == SKILLS.get(row["workflow"])}
