@@ -202,6 +202,10 @@ def _is_a_persons(facts: Facts) -> bool:
 def _agreed(facts: Facts, person: str, *, anyway: bool) -> Facts:
     if facts["draft"] is None:
         return {**facts, "told": [*facts["told"], "There is no text yet, so nothing can be published."]}
+    if facts["pasted"] or facts["feedback"]:
+        # What came in the same breath is neither checked nor seen by anybody yet.
+        told = "What you said just before changes the text, so I show it first. Say `publish` once more."
+        return {**facts, "told": [*facts["told"], told]}
     broken = facts.get("broken", [])
     if broken and not anyway:
         told = f"It still breaks {counted(len(broken), 'rule')}. Say what to change, or `publish anyway`."

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from bot.sample.shop import sample_shop
-from tests.support.asking import Orders, rows
+from tests.support.asking import Orders, rows, told_in_thread
 from tests.support.company import BEN, CLEO, GENERAL, RETURNS, RITA, Company, Json, open_company
 from tests.support.house import PRICES, SECURITY, House
 from tests.support.minds import Mind, honest, obedient
@@ -102,8 +102,8 @@ async def _pass(day: Day) -> None:
         await company.until(lambda known=known: _is_at_rest(company, known), f"all that {text!r} began is at rest")
     day.alone = await _effects(day.house)
     content = await company.run_card(containing="content for", channel=CONTENT)
-    for said in (TEXT, "publish"):
-        assert (await company.say(RITA, said, channel=CONTENT, thread_ts=content["ts"]))["ok"]
+    await told_in_thread(company, RITA, TEXT, content["ts"], says="Draft 2 by Rita", channel=CONTENT)
+    assert (await company.say(RITA, "publish", channel=CONTENT, thread_ts=content["ts"]))["ok"]
     await _agree(day)
     day.agreed = await _effects(day.house) - day.alone
 
