@@ -111,9 +111,10 @@ def _dealt_with(letter: texts.Letter) -> May:
 
 
 def _owners() -> list[tuple[str, str]]:
-    """Every order with the address of its customer, delivered ones first, a customer's first one before all others."""
+    """Every order paid in one go, with its customer's address; delivered and a customer's first ones come first."""
     shop, seen = sample_shop(), set[str]()
-    orders = sorted(shop.orders.values(), key=lambda order: order["status"] != "delivered")
+    paid_in_one_go = [order for order in shop.orders.values() if len(order["payment_history"]) == 1]
+    orders = sorted(paid_in_one_go, key=lambda order: order["status"] != "delivered")
     first = [order for order in orders if not (order["user_id"] in seen or seen.add(order["user_id"]))]
     rest = [order for order in orders if order not in first]
     return [(order["order_id"], shop.users[order["user_id"]]["email"]) for order in [*first, *rest]]
