@@ -176,18 +176,19 @@ class RunDesk:
 
     async def latest(self, delivery: Delivery) -> str:
         """The newest runs of those that this person may see where the answer stands."""
-        seen = self._sight(delivery)
+        seen = self.sight(delivery)
         found = await self.engine.runs.recent(_LATEST, seen)
         return answers.latest_runs(found) if found or seen.everything else answers.no_runs_here()
 
     async def status(self, delivery: Delivery, run_id: str) -> str:
         """How a run stands; the same sentence for one that there is not and for one that is not theirs to see."""
-        run, seen = await self.engine.runs.get(RunId(run_id)), self._sight(delivery)
-        if run is not None and seen.has(run):
+        run, seen = await self.engine.runs.get(RunId(run_id)), self.sight(delivery)
+        if run is not None and seen.has(run.request.requester, run.conversation.channel):
             return answers.status_of(run)
         return answers.no_such_run(run_id) if seen.everything else answers.no_such_run_here(run_id)
 
-    def _sight(self, delivery: Delivery) -> Sight:
+    def sight(self, delivery: Delivery) -> Sight:
+        """What this person may be shown where the answer stands."""
         team, person = self.team(), delivery.sender.user_id
         if delivery.kind == "event" and not delivery.channel.startswith("D"):
             # Everybody there reads the answer.

@@ -70,8 +70,9 @@ class ScheduleDesk:
         return next(iter(next_due(schedule, self._clock.now(), 1, times=self._times)), None)
 
     async def list_all(self, delivery: Delivery) -> Effect:
-        """The schedules there are."""
-        found = await self._store.all(delivery.workspace)
+        """The schedules that this person may see where the answer stands."""
+        seen, every = self._runs.sight(delivery), await self._store.all(delivery.workspace)
+        found = [each for each in every if seen.has(each.owner, each.conversation.channel)]
         return say(answers.schedules([(schedule, self._next(schedule)) for schedule in found]))
 
     async def change(self, delivery: Delivery, asked: ChangeSchedule) -> Effect:

@@ -144,16 +144,15 @@ class Waiting(BaseModel):
 
 @dataclass(frozen=True)
 class Sight:
-    """Which runs somebody sees: all, or those asked for by one person or in one channel."""
+    """Which runs and schedules somebody sees: all, or those asked for by one person or in one channel."""
 
     everything: bool = False
     requester: str = ""
     channel: str = ""
 
-    def has(self, run: "Run") -> bool:
-        """True when this run is seen."""
-        own = bool(self.requester) and run.request.requester == self.requester
-        return self.everything or own or run.conversation.channel == self.channel
+    def has(self, requester: str, channel: str) -> bool:
+        """True when what this person asked for there is seen."""
+        return self.everything or channel == self.channel or (bool(self.requester) and requester == self.requester)
 
 
 EVERYTHING = Sight(everything=True)

@@ -291,7 +291,9 @@ async def test_a_mention_is_answered_in_its_thread(office: Office) -> None:
     assert "Nothing has been run yet" in await office.answer_to(mention("status"))
 
 
-async def test_a_run_is_shown_to_its_asker_in_its_channel_and_to_whoever_answers_for_runs(office: Office) -> None:
+async def test_a_run_or_schedule_is_shown_to_its_asker_in_its_channel_and_to_whoever_answers_for_runs(
+    office: Office,
+) -> None:
     await office.receive(command("run returns #W1 for my own eyes", channel="D0RITA"))
     [run] = await office.runs.recent(5)
     elsewhere = {"channel": "C0GENERAL"}
@@ -305,9 +307,14 @@ async def test_a_run_is_shown_to_its_asker_in_its_channel_and_to_whoever_answers
         for said in ("status", f"status {run.run_id}"):
             delivery = command(said, person, delivery_id=f"{said} {person} {place}", **place)
             assert ("for my own eyes" in await office.answer_to(delivery)) is sees, (person, place, said)
+    await office.receive(command("schedule add returns every day at 9:00: for my own eyes", channel="D0RITA"))
+    listed = {person: command("schedule list", person, **elsewhere) for person in ("U0RITA", "U0CLEO", "U0GUS")}
+    shown = {person: "for my own eyes" in await office.answer_to(each) for person, each in listed.items()}
+    assert shown == {"U0RITA": True, "U0CLEO": True, "U0GUS": False}
     # What is said in a channel everybody there reads, whoever asked.
     for said in ("status", f"status {run.run_id}"):
         assert "for my own eyes" not in await office.answer_to(mention(said, "U0ADA"))
+    assert "for my own eyes" not in await office.answer_to(mention("schedule list", "U0ADA"))
 
 
 async def test_a_wish_in_free_words_starts_the_workflow_it_means(office: Office) -> None:
