@@ -73,7 +73,8 @@ class ScheduleDesk:
         """The schedules that this person may see where the answer stands."""
         seen, every = self._runs.sight(delivery), await self._store.all(delivery.workspace)
         found = [each for each in every if seen.has(each.owner, each.conversation.channel)]
-        return say(answers.schedules([(schedule, self._next(schedule)) for schedule in found]))
+        times = [(schedule, self._next(schedule)) for schedule in found]
+        return say(answers.schedules(times, of_everybody=seen.everything))
 
     async def change(self, delivery: Delivery, asked: ChangeSchedule) -> Effect:
         """Pause, resume or remove a schedule, or say why not."""

@@ -204,10 +204,11 @@ def scheduled(schedule: Schedule, next_at: datetime | None) -> str:
     return f"Scheduled: {_schedule_line(schedule)}.{then}"
 
 
-def schedules(found: Sequence[tuple[Schedule, datetime | None]]) -> str:
-    """The schedules there are, each with its next fire."""
+def schedules(found: Sequence[tuple[Schedule, datetime | None]], *, of_everybody: bool) -> str:
+    """The schedules that are shown, each with its next fire."""
     if not found:
-        return "There are no schedules yet. Add one with `schedule add`."
+        whose = "" if of_everybody else " of yours or for this channel"
+        return f"There are no schedules yet{whose}. Add one with `schedule add`."
     lines = [
         f"• {_schedule_line(schedule)}" + (f", next {limits.instant(next_at)}" if next_at else "")
         for schedule, next_at in found[:_MOST_LISTED]
