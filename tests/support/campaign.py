@@ -3,11 +3,12 @@
 import asyncio
 import os
 import random
+import re
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,10 @@ HASTY = {
 }
 
 _ALONE_UP_TO = 5000
+#: Whoever made more returns before than the rulebook's `repeat-refund` has is looked at by a person.
+_OFTEN = 3
+#: How a card begins that lists several approvals.
+_SEVERAL = re.compile(r"\b(Approve|Decided:) \d+ × ")
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,12 @@ class Ask:
     item_id: str
     amount_minor: int
     channel: str
+    often: bool = False
+    """True where its customer sends much back, so that the last of it is looked at; which that is, the kills decide."""
 
     @property
     def runs_alone(self) -> bool:
-        """True when policy asks nobody about this amount."""
+        """True when policy asks nobody about this amount, unless its customer sends much back."""
         return self.amount_minor <= _ALONE_UP_TO
 
     @property
@@ -73,7 +80,13 @@ def asks(count: int, *, seed: int, alone: bool | None = None) -> list[Ask]:
             found.append((2 * item["price"] > total, dice.random(), ask))
     chosen = sorted(found, key=lambda one: one[:2])[:count]
     assert len(chosen) == count, f"the sample shop has only {len(chosen)} such orders"
-    return [ask for _, _, ask in sorted(chosen, key=lambda one: one[1])]
+    customers = Counter(_customer(ask) for _, _, ask in chosen)
+    drawn = [ask for _, _, ask in sorted(chosen, key=lambda one: one[1])]
+    return [replace(ask, often=customers[_customer(ask)] > _OFTEN) for ask in drawn]
+
+
+def _customer(ask: Ask) -> str:
+    return sample_shop().orders[ask.order_id]["user_id"]
 
 
 @dataclass
@@ -118,10 +131,10 @@ async def judge(company: Company, wanted: Sequence[Ask]) -> Verdict:
             verdict.faults.append(f"{refund['order_id']}: refunded {refund['amount_minor']}")
     verdict.provider_minor = sum(refund["amount_minor"] for refund in refunds)
     verdict.receipts_minor = await _receipts(company, mine.keys(), verdict)
-    await _judge_approvals(company, wanted, verdict)
+    asked = await _judge_approvals(company, wanted, verdict)
     cards = {channel: await company.messages(channel=channel) for channel in (RETURNS, GENERAL, APPROVALS)}
     for ask in wanted:
-        await _judge_thread(company, ask, cards, verdict)
+        await _judge_thread(company, ask, cards, verdict, asked=ask.order_id in asked)
     return verdict
 
 
@@ -138,15 +151,21 @@ async def _receipts(company: Company, order_ids: Any, verdict: Verdict) -> int:
     return total
 
 
-async def _judge_approvals(company: Company, wanted: Sequence[Ask], verdict: Verdict) -> None:
-    asked = await listed(company, "approvals")
+async def _judge_approvals(company: Company, wanted: Sequence[Ask], verdict: Verdict) -> set[str]:
+    """The orders about which somebody was asked."""
+    asked, approvals = set[str](), await listed(company, "approvals")
     for ask in wanted:
-        states = [row["state"] for row in asked if _names(row["summary"], ask.order_id)]
-        if states != ([] if ask.runs_alone else ["approved"]):
+        states = [row["state"] for row in approvals if _names(row["summary"], ask.order_id)]
+        alone, with_approval = states == [], states == ["approved"]
+        if not (alone if ask.runs_alone else with_approval) and not (ask.often and with_approval):
             verdict.faults.append(f"{ask.order_id}: asked for approval {len(states)} times: {states}")
+        asked |= {ask.order_id} if states else set()
+    return asked
 
 
-async def _judge_thread(company: Company, ask: Ask, cards: dict[str, list[Json]], verdict: Verdict) -> None:
+async def _judge_thread(
+    company: Company, ask: Ask, cards: dict[str, list[Json]], verdict: Verdict, *, asked: bool
+) -> None:
     roots = [card for card in _ours(cards[ask.channel]) if _names(card["text"], ask.order_id)]
     if len(roots) != 1 or "✅ done" not in roots[0]["text"]:
         verdict.faults.append(f"{ask.order_id}: run cards {[card['text'][:200] for card in roots]}")
@@ -155,9 +174,11 @@ async def _judge_thread(company: Company, ask: Ask, cards: dict[str, list[Json]]
     counts = {
         "reports": sum(f"{ask.order_id}: refunded" in message["text"] for message in thread if not _is_card(message)),
         "approval cards in the thread": sum(_is_card(message) for message in thread),
-        "approval cards beside it": sum(_names(card["text"], ask.order_id) for card in _ours(cards[APPROVALS])),
+        "approval cards beside it": sum(
+            _names(card["text"], ask.order_id) and not _SEVERAL.search(card["text"]) for card in _ours(cards[APPROVALS])
+        ),
     }
-    expected = [1, 0, 0] if ask.runs_alone else [1, 1, 1]
+    expected = [1, 1, 1] if asked else [1, 0, 0]
     if list(counts.values()) != expected:
         verdict.faults.append(f"{ask.order_id}: {counts}, in the thread {[message['text'][:60] for message in thread]}")
     open_cards = [message for message in thread if "Approval needed" in message["text"]]
