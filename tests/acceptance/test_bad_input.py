@@ -50,7 +50,7 @@ def orders() -> Orders:
         ("ask", "Something is missing. Say it like this: `/team ask"),
         ("stop", "Something is missing. Say it like this: `/team stop"),
         ("stop run_nobody", "There is no run `run_nobody`."),
-        ("status run_nobody", "There is no run `run_nobody`."),
+        ("status run_nobody", "There is no run `run_nobody` of yours or of this channel"),
         ("schedule pause sch_nobody", "There is no schedule `sch_nobody`"),
         ("schedule frobnicate", "Something is missing. Say it like this: `/team schedule"),
     ],

@@ -11,7 +11,7 @@ from core.db import Database, DatabaseError, is_fenced
 from core.ids import RunId
 from graphs.checkpoints import FencedSaver, OpenSaver
 from graphs.prediction import pasts_of
-from graphs.run import Run, RunState, StepState, StepView, Waiting
+from graphs.run import Run, RunState, Sight, StepState, StepView, Waiting
 from graphs.run_guard import RunGuard
 from graphs.serializer import SerializerRefused
 from graphs.store import RunChanged, RunStore
@@ -376,8 +376,8 @@ async def test_what_is_listed_is_what_is_stored(engine: Engine) -> None:
     for run_id in (ended, waiting):
         await engine.runner.advance(run_id)
     assert [run.run_id for run in await engine.store.recent(5)] == [waiting, ended]
-    assert await engine.store.recent(5, requester="U2") == []
-    assert [run.run_id for run in await engine.store.recent(1, requester="U1")] == [waiting]
+    assert await engine.store.recent(5, Sight(requester="U2")) == []
+    assert [run.run_id for run in await engine.store.recent(1, Sight(requester="U1"))] == [waiting]
     counts = await engine.store.counts()
     assert (counts[RunState.DONE], counts[RunState.WAITING], counts[RunState.FAILED]) == (1, 1, 0)
     assert len(await pasts_of(engine.database, "plain")) == 1
