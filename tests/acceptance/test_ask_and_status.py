@@ -104,7 +104,7 @@ async def test_in_a_thread_a_mention_does_what_the_command_does(
     company: Company, orders: Orders, words: str, says: str
 ) -> None:
     opening = await company.say(RITA, "What about this one?", channel=GENERAL)
-    await told(company, RITA, "run returns #W9999 nothing", says="no order #W9999")
+    await told(company, RITA, "run returns #W9999 nothing", says="no order #W9999", channel=GENERAL)
     await told_in_thread(company, RITA, f"@countersign {words}", opening["ts"], says=says, channel=GENERAL)
 
 
