@@ -204,7 +204,7 @@ async def test_the_outsider_and_the_stranger_cannot_press_at_all(tmp_path):
 
 async def test_an_event_whose_ack_is_lost_comes_again_with_the_same_id(tmp_path):
     ear = Ear()
-    options = sample_options(tmp_path, ack_seconds=0.2, retry_seconds=(0.05, 0.05, 0.05))
+    options = sample_options(tmp_path, ack_seconds=1, retry_seconds=(0.05, 0.05, 0.05))
     async with opened(options) as (workspace, people), bot_on(workspace, ear):
         await people.break_things(drop_acks=1)
         await people.act("say", "U0RITA", channel=CHANNEL, text="once")
