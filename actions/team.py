@@ -13,7 +13,7 @@ Role = Literal["admin", "approver", "operator", "requester", "auditor", "viewer"
 Purpose = Literal["plan", "reason", "write", "judge", "embed"]
 """What a model is asked for; each purpose has a chain of models that are tried in order."""
 STARTERS: frozenset[str] = frozenset({"requester", "operator", "approver", "admin"})
-OVERSEERS: frozenset[str] = frozenset({"admin", "approver", "operator", "auditor"})
+_OVERSEERS: frozenset[str] = frozenset({"admin", "approver", "operator", "auditor"})
 _DECIDERS: frozenset[str] = frozenset({"approver", "admin"})
 #: An auditor reads everything and decides nothing; a guest decides and runs nothing.
 _NEVER_WITH: dict[str, frozenset[str]] = {"auditor": _DECIDERS, "guest": _DECIDERS | {"operator"}}
@@ -162,7 +162,7 @@ class Team(BaseModel):
     def oversees(self, user_id: str) -> bool:
         """True when this person may look at everybody's runs, wherever they were asked for."""
         member = self.member(user_id)
-        return member is not None and bool(member.roles & OVERSEERS)
+        return member is not None and bool(member.roles & _OVERSEERS)
 
     def eligible(self, approvers: Approvers, groups: Mapping[str, Collection[str] | None] | None = None) -> list[str]:
         """The ids of all who could answer, in the order of team.yml; of a group nobody knows, nobody can."""

@@ -86,7 +86,8 @@ class LlmReasoner:
         by_rules = await self._fallback.classify(text, examples)
         if asked.outcome != "ok":
             return self._fallen(asked, by_rules)
-        label, thought = cast(str | None, asked.answer), self._thought(asked, cast(str | None, asked.answer))
+        label = cast(str | None, asked.answer)
+        thought = self._thought(asked, label)
         note = thought.note if label is not None else _told(thought.note, "the model cannot place it either")
         return replace(thought, note=note, certain=label is not None and label == by_rules.value)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,9 +25,13 @@ GHOST = ROOT / ".venv" / "connectors" / "ghost"
 def running(
     *command: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Generator[subprocess.Popen[bytes]]:
-    """This program until the block ends; its output is shown when it dies of itself."""
+    """This program and what it started, until the block ends; its output is shown when it dies of itself."""
     process = subprocess.Popen(
-        [str(part) for part in command], env={**os.environ, **(env or {})}, cwd=cwd, stdout=subprocess.DEVNULL
+        [str(part) for part in command],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield process
@@ -38,6 +43,9 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # PHP's own server leaves its workers behind.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def answering(port: int, *, tries: int = 150) -> None:

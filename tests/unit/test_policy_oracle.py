@@ -23,6 +23,12 @@ from core.money import Money
 from tests.support.clicks import campaign
 from tests.support.oracle import Effect, Expected, expect
 
+#: As many generated policies as there is time for.
+MANY = settings(
+    max_examples=20_000 if campaign() else 300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
 SAMPLE = Path(__file__).parents[2] / "bot" / "sample"
 
 ACTIONS = ["payment.refund", "payment.charge", "payments.refund", "order.update", "message.post"]
@@ -215,11 +221,7 @@ def outcome_of(decision: Decision, team: Team, requester: str) -> Expected:
     return Expected(decision.verdict.value, rules, tuple(who), 0 if asked is None else asked.quorum)
 
 
-@settings(
-    max_examples=20_000 if campaign() else 300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
+@MANY
 @given(
     data=st.data(),
     rules=st.lists(_rule().filter(_stands), max_size=5),
@@ -296,11 +298,7 @@ def reached_by(effect: Effect, policy: Policy) -> list[Reached]:
     return reached
 
 
-@settings(
-    max_examples=20_000 if campaign() else 300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
+@MANY
 @given(
     data=st.data(),
     rules=st.lists(_rule().filter(_stands), max_size=3),
