@@ -34,7 +34,8 @@ ENGINE = (
     Setup("engine", set_up_engine),
     Migrations("graphs"),
 )
-QUICK = EngineOptions(heartbeat=0.1, stalled=1, poll=0.1, sweep=0.1, concurrency=4, drain=1, retry_first=0.05)
+#: A worker ends itself after standing still for half of `stalled`: a busy machine may do that for most of a second.
+QUICK = EngineOptions(heartbeat=0.1, stalled=2, poll=0.1, sweep=0.1, concurrency=4, drain=1, retry_first=0.05)
 #: Patient enough for two processes on a busy machine.
 STEADY = EngineOptions(heartbeat=0.5, stalled=2, poll=0.5, sweep=0.5, concurrency=4, drain=1, retry_first=0.1)
 ROOT = Path(__file__).parents[2]
